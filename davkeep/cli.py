@@ -1,0 +1,75 @@
+"""The command line: reads it, has the settings loaded, and hands over to the server."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from davkeep import __version__
+from davkeep.settings import Overrides, load
+from davkeep.settings.users import ALLOWED
+from davkeep.words.configuration import ConfigurationError
+
+#: Exit status of a command line or a configuration that cannot be used.
+REFUSED = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and no more."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(REFUSED, f"davkeep: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="davkeep",
+        description="A WebDAV server whose long operations never time out.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"davkeep {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_serve(commands.add_parser("serve", help="serve folders", allow_abbrev=False))
+    return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.description = "Serve a folder, the shares of a configuration file, or the sample share."
+    roots = serve.add_mutually_exclusive_group()
+    roots.add_argument("root", nargs="?", metavar="ROOT", help="the folder to serve at /")
+    roots.add_argument("-r", "--root", dest="root_option", metavar="ROOT", help="the same")
+    serve.add_argument("-H", "--host", help="the address to listen on (default: 127.0.0.1)")
+    serve.add_argument(
+        "-p", "--port", type=int, help="the port; 0 takes a free one (default: 8080)"
+    )
+    serve.add_argument("-c", "--config", metavar="FILE", help="a configuration file (YAML)")
+    serve.add_argument("--auth", metavar="HOW", help=f"who may come in: {ALLOWED}")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    root = arguments.root if arguments.root_option is None else arguments.root_option
+    said = Overrides(root=root, host=arguments.host, port=arguments.port, auth=arguments.auth)
+    configuration = load(arguments.config, said, tell=_tell)
+
+    # Everything that serves is imported only now, so that a wrong command line is answered at once.
+    from davkeep import app
+
+    return app.serve(configuration)
+
+
+def _tell(sentence: str) -> None:
+    print(f"davkeep: {sentence}", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `davkeep` with `arguments` (None: those of the process) and return its exit status.
+
+    What cannot be used is answered with a line for each problem on standard error, and status 2.
+    """
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _serve(parsed)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            _tell(problem)
+        return REFUSED

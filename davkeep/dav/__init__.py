@@ -1,0 +1,1 @@
+"""The WsgiDAV door: request handling, provider and resources, listing."""

@@ -1,0 +1,103 @@
+"""What a handler gives back: an answer that is ready, or something to wait for."""
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from davkeep.dav.xml import dav, document
+from davkeep.words.failure import Failure
+from davkeep.words.status import reason, status_of_errno
+
+if TYPE_CHECKING:
+    from davkeep.dav.request import Request
+    from davkeep.keepalive.exchange import Waiting
+
+#: Name and value of one header field.
+Field = tuple[str, str]
+
+XML = "application/xml; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+
+#: Statuses that never carry content (RFC 9110 15.3.5, 15.4.5).
+WITHOUT_CONTENT = frozenset({204, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A final response: status, header fields and content.
+
+    Content given as bytes gets its Content-Length here; an iterable is sent as it comes, and
+    whoever gives one adds the Content-Length if it is known.
+    """
+
+    status: int
+    fields: tuple[Field, ...] = ()
+    content: bytes | Iterable[bytes] = b""
+
+    def send(self, request: "Request") -> Iterable[bytes]:
+        """Begin the response and return its content."""
+        fields = list(self.fields)
+        content = self.content
+        if isinstance(content, bytes):
+            if self.status not in WITHOUT_CONTENT:
+                fields.append(("Content-Length", str(len(content))))
+            content = (content,) if content else ()
+        request.start_response(f"{self.status} {reason(self.status)}", fields)
+        return without_content(content) if request.method == "HEAD" else content
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A response that is not ready: what is waited for, and the step that follows it."""
+
+    waiting: "Callable[[Callable[[], Iterable[bytes]]], Waiting]"
+    then: "Callable[[], Reply]"
+
+
+Reply = Answer | Pending
+
+
+def without_content(content: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Drop the content of an answer to HEAD, closing what would have produced it."""
+    close = getattr(content, "close", None)
+    if close:
+        close()
+    return ()
+
+
+def failure_answer(failure: Failure) -> Answer:
+    """Turn a failure into its answer: a DAV:error where there is a condition (RFC 4918 16)."""
+    fields = tuple(failure.fields)
+    if failure.status in WITHOUT_CONTENT:
+        return Answer(failure.status, fields)
+    if failure.condition:
+        content = _condition_document(failure)
+        return Answer(failure.status, (*fields, ("Content-Type", XML)), content)
+    text = f"{failure.status} {reason(failure.status)}"
+    if failure.explanation:
+        text = f"{text}\n{failure.explanation}"
+    content = f"{text}\n".encode("utf-8", "replace")
+    return Answer(failure.status, (*fields, ("Content-Type", TEXT)), content)
+
+
+def _condition_document(failure: Failure) -> bytes:
+    error = etree.Element(dav("error"), nsmap={"D": "DAV:"})
+    condition = etree.SubElement(error, dav(str(failure.condition)))
+    for href in failure.hrefs:
+        etree.SubElement(condition, dav("href")).text = href
+    if failure.explanation:
+        etree.SubElement(error, dav("responsedescription")).text = failure.explanation
+    return document(error)
+
+
+def failure_of(error: OSError) -> Failure:
+    """The failure that an error of the file system is; its text names no path."""
+    return Failure(status_of_errno(error.errno), error.strerror or "")
+
+
+def call_site(error: BaseException) -> Iterator[str]:
+    """The lines of a traceback, for the log and never for a client."""
+    return iter(traceback.format_exception(error))

@@ -1,0 +1,8 @@
+"""How a connection is kept while its answer is not there yet: who gets interim responses, when,
+and who sends them.
+"""
+
+from davkeep.keepalive.exchange import Exchange, IncompleteBody, Waiting
+from davkeep.keepalive.planner import Beat, Facts, Mode, Profile, Settings
+
+__all__ = ["Beat", "Exchange", "Facts", "IncompleteBody", "Mode", "Profile", "Settings", "Waiting"]

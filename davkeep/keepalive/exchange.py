@@ -1,0 +1,70 @@
+"""What the doors say to each other: the application asks for its connection to be parked, and
+later resumes it.
+
+The server puts an `Exchange` into `environ["davkeep.exchange"]`. An application that has to wait
+calls `hold()` and returns an empty iterable. No thread waits: the connection is parked, and a
+thread comes back to it when it is over.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from davkeep.keepalive.planner import Beat
+
+
+@dataclass(eq=False)
+class Waiting:
+    """Why a connection is parked, and what ends it.
+
+    Every callable but `resume` is called on a thread that others depend on, so it returns at once
+    and does not raise.
+    """
+
+    #: Given a callback that takes nothing; it is called once, from any thread, at once if the
+    #: wait is already over.
+    subscribe: Callable[[Callable[[], None]], None]
+    #: Run on a pool thread when the wait is over. It behaves as the application did: it calls the
+    #: original `start_response` and returns the body, or holds again and returns an empty
+    #: iterable.
+    resume: Callable[[], Iterable[bytes]]
+    #: The planner bound to this request. None: nothing is sent while it waits.
+    beat: Beat | None = None
+    #: Reading of `time.monotonic()`, in seconds, at which `resume` is called at the latest. None:
+    #: no such moment.
+    deadline: float | None = None
+    #: The client has gone. Called once; `resume` is not called afterwards. A half-close is not a
+    #: disconnect.
+    disconnected: Callable[[], None] = lambda: None
+    #: What waits, for the log, e.g. "COPY /a".
+    label: str = ""
+
+
+class Exchange(Protocol):
+    """One request and its response, as the application sees it in `environ["davkeep.exchange"]`."""
+
+    def hold(self, waiting: Waiting) -> None:
+        """Park the connection as soon as the application has returned.
+
+        The application then returns an empty iterable without having called `start_response`. A
+        response whose head was already sent may hold too (an event stream): what it yielded so
+        far is sent, and no interim response is. Interim responses need a complete request: what
+        is left of a small body is discarded here, and for a larger one none is sent and the
+        connection is closed after its response. A second call before the application has returned
+        raises RuntimeError.
+        """
+
+
+class IncompleteBody(ConnectionError):
+    """The request body ended before its end, or is malformed; raised by reads of `wsgi.input`.
+
+    What was read so far is not what the client meant to send, so nothing may be stored.
+    """
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        """`status` is what is answered if the client can still read: 400, 408 (timed out) or 413
+        (too large).
+        """
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status

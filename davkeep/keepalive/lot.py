@@ -1,0 +1,333 @@
+"""The parking lot: one thread that keeps the connections whose answer is not there yet.
+
+Who owns a parked connection: from `park()` until it is handed to `deliver` or closed, the lot's
+thread and nobody else; only that thread writes to it. Every other thread merely leaves a message
+in the inbox and raises the signal.
+"""
+
+import heapq
+import itertools
+import logging
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from davkeep.keepalive.exchange import Waiting
+from davkeep.words.interim import PROCESSING
+
+_log = logging.getLogger("davkeep.keepalive")
+
+#: Seconds after which a beat that found the send buffer full is tried again.
+RETRY_AFTER = 1.0
+
+#: Seconds that one sleep lasts at most; epoll takes its timeout as milliseconds in a C int.
+LONGEST_SLEEP = 3600.0
+
+#: What is watched beyond hang-ups and errors. No EPOLLIN: pipelined bytes are the next request,
+#: not ours to read.
+WATCHED = select.EPOLLRDHUP
+
+#: The connection is gone in both directions. Reported without having been asked for.
+GONE = select.EPOLLHUP | select.EPOLLERR
+
+#: Stale items that the heap may hold, beyond as many as there are parked connections, before it
+#: is rebuilt.
+HEAP_SLACK = 64
+
+#: Nothing was written, for the send buffer is full (or TLS first has to write or read something
+#: of its own).
+_NO_ROOM = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
+
+
+class Parkable(Protocol):
+    """What the lot needs of a connection."""
+
+    socket: socket.socket
+
+    @property
+    def peer(self) -> str:
+        """The client's address, for the log."""
+
+    def reset(self) -> None:
+        """Close it without writing anything, so that the client sees an error rather than an
+        end.
+        """
+
+
+@dataclass(eq=False)
+class Interims:
+    """The interim responses of one request; it outlives each single wait of that request."""
+
+    #: Reading of the clock when the request was complete, in seconds.
+    completed: float
+    #: How many were sent.
+    sent: int = 0
+    #: Reading of the clock when the last one was sent.
+    last: float = 0.0
+    #: What is left of one that did not fit; it is finished before anything else is written.
+    unsent: bytes = b""
+
+    def count(self, now: float, peer: str, label: str) -> None:
+        """One more is out; called by whoever wrote its last byte."""
+        self.sent += 1
+        self.last = now
+        self.unsent = b""
+        _log.info("102 Processing to %s, %s, number %d", peer, label, self.sent)
+
+
+@dataclass(eq=False)
+class Parked:
+    """One connection during one wait."""
+
+    connection: Parkable
+    waiting: Waiting
+    interims: Interims
+    #: Reading of the clock at which the lot looks at it next, in seconds; None: only an event
+    #: brings it back.
+    due: float | None = None
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+        return self.waiting.label or "a request"
+
+
+class ParkingLot:
+    """Holds connections, sends their interim responses, and hands each back when its wait is
+    over.
+    """
+
+    def __init__(
+        self, deliver: Callable[[Parkable], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`deliver` takes over a connection; it is called on the lot's thread and returns at
+        once.
+        """
+        self._deliver = deliver
+        self._clock = clock
+        self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll = select.epoll()
+        self._epoll.register(self._signal, select.EPOLLIN)
+        #: By file descriptor; touched by the lot's thread only, like the heap.
+        self._parked: dict[int, Parked] = {}
+        self._heap: list[tuple[float, int, Parked]] = []
+        self._serial = itertools.count()
+        #: Guards the inbox and `_open`: a message is either taken by the thread or refused.
+        self._gate = threading.Lock()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._open = True
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="davkeep-lot", daemon=True)
+
+    # Called from any thread
+
+    def __len__(self) -> int:
+        """How many connections are parked."""
+        return len(self._parked)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def park(self, entry: Parked) -> None:
+        """Take over a connection; if the lot is closed, the connection is reset."""
+        if not self._post(partial(self._admit, entry)):
+            entry.connection.reset()
+            return
+        try:
+            entry.waiting.subscribe(partial(self.wake, entry))
+        except Exception:
+            # The connection is the lot's already, and nothing else would ever wake it.
+            _log.exception("subscribe() of %s failed", entry.name)
+            self.wake(entry)
+
+    def wake(self, entry: Parked) -> None:
+        """The wait of `entry` is over. A late or second call does nothing."""
+        self._post(partial(self._hand_back, entry))
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until every wake so far was acted upon; False if that took longer than `timeout`
+        seconds.
+        """
+        done = threading.Event()
+        return self._post(done.set) and done.wait(timeout)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Reset what is parked and end the thread. Nobody is told that a client went: none did."""
+        self._post(self._end)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _post(self, message: Callable[[], None]) -> bool:
+        with self._gate:
+            if not self._open:
+                return False
+            self._inbox.append(message)
+            os.eventfd_write(self._signal, 1)
+            return True
+
+    # Called on the lot's thread only
+
+    def _run(self) -> None:
+        while self._running:
+            self.turn(self._sleep())
+        self._close()
+
+    def turn(self, timeout: float) -> None:
+        """Wait for at most `timeout` seconds, then act on what happened and on what is due."""
+        for descriptor, events in self._epoll.poll(timeout):
+            if descriptor == self._signal:
+                os.eventfd_read(self._signal)
+            else:
+                self._on_event(self._parked[descriptor], events)
+        # Messages come before beats: a finished operation gets its final response, not another
+        # interim one.
+        self._take_messages()
+        self._take_due()
+
+    def _take_messages(self) -> None:
+        while self._inbox:
+            self._inbox.popleft()()
+
+    def _end(self) -> None:
+        self._running = False
+
+    def _close(self) -> None:
+        with self._gate:
+            self._open = False
+        self._take_messages()
+        for entry in list(self._parked.values()):
+            self._leave(entry)
+            entry.connection.reset()
+        self._epoll.close()
+        os.close(self._signal)
+
+    def _admit(self, entry: Parked) -> None:
+        sock = entry.connection.socket
+        try:
+            # Also on plain sockets: with a timeout set, Python waits for room however send() is
+            # flagged.
+            sock.setblocking(False)
+            self._epoll.register(sock.fileno(), WATCHED)
+        except OSError:
+            _log.exception("%s cannot be parked", entry.connection.peer)
+            self._drop(entry)
+            return
+        self._parked[sock.fileno()] = entry
+        self._plan(entry)
+
+    def _leave(self, entry: Parked) -> bool:
+        """Take it out of the lot; False if it is not there any more."""
+        descriptor = entry.connection.socket.fileno()
+        if self._parked.get(descriptor) is not entry:
+            return False
+        del self._parked[descriptor]
+        self._epoll.unregister(descriptor)
+        entry.due = None
+        return True
+
+    def _hand_back(self, entry: Parked) -> None:
+        if self._leave(entry):
+            self._deliver(entry.connection)
+
+    def _on_event(self, entry: Parked, events: int) -> None:
+        if events & GONE:
+            self._lose(entry)
+        else:
+            # A half-close: noted once, and no longer watched, since epoll would report it for ever.
+            _log.debug("%s has sent its last byte, %s goes on", entry.connection.peer, entry.name)
+            self._epoll.modify(entry.connection.socket.fileno(), 0)
+
+    def _lose(self, entry: Parked) -> None:
+        if self._leave(entry):
+            _log.info("%s has gone while waiting for %s", entry.connection.peer, entry.name)
+            self._drop(entry)
+
+    @staticmethod
+    def _drop(entry: Parked) -> None:
+        # Not a proper close: after a failed write nothing more is written, not even TLS's
+        # close_notify.
+        entry.connection.reset()
+        try:
+            entry.waiting.disconnected()
+        except Exception:
+            # Not ours to judge, and every other parked connection depends on this thread.
+            _log.exception("disconnected() of %s failed", entry.name)
+
+    # The schedule
+
+    def _plan(self, entry: Parked, not_before: float = 0.0) -> None:
+        moments = [self._next_beat(entry, not_before), entry.waiting.deadline]
+        entry.due = min((moment for moment in moments if moment is not None), default=None)
+        if entry.due is not None:
+            heapq.heappush(self._heap, (entry.due, next(self._serial), entry))
+        if len(self._heap) > 2 * len(self._parked) + HEAP_SLACK:
+            self._heap = [item for item in self._heap if item[2].due == item[0]]
+            heapq.heapify(self._heap)
+
+    def _next_beat(self, entry: Parked, not_before: float) -> float | None:
+        beat, interims = entry.waiting.beat, entry.interims
+        if beat is None:
+            return None
+        asked = interims.last if interims.sent else self._clock()
+        after = beat.next_beat(asked - interims.completed, interims.sent)
+        return None if after is None else max(interims.completed + after, not_before)
+
+    def _next_due(self) -> Parked | None:
+        """The entry that is due first; stale items on top of the heap are dropped."""
+        while self._heap and self._heap[0][2].due != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][2] if self._heap else None
+
+    def _sleep(self) -> float:
+        entry = self._next_due()
+        if entry is None or entry.due is None:
+            return LONGEST_SLEEP
+        return min(max(entry.due - self._clock(), 0.0), LONGEST_SLEEP)
+
+    def _take_due(self) -> None:
+        now = self._clock()
+        while (entry := self._next_due()) and entry.due is not None and entry.due <= now:
+            heapq.heappop(self._heap)
+            if entry.waiting.deadline is not None and entry.waiting.deadline <= now:
+                self._hand_back(entry)
+            else:
+                self._beat(entry, now)
+
+    def _beat(self, entry: Parked, now: float) -> None:
+        try:
+            complete = self._write(entry)
+        except OSError:
+            # After a failed write nothing more is written.
+            self._lose(entry)
+            return
+        if complete:
+            entry.interims.count(now, entry.connection.peer, entry.name)
+            self._plan(entry)
+        else:
+            self._plan(entry, not_before=now + RETRY_AFTER)
+
+    @staticmethod
+    def _write(entry: Parked) -> bool:
+        """Send one interim response, or the rest of one; False if the send buffer had no room for
+        all of it.
+        """
+        block = entry.interims.unsent or PROCESSING
+        sock = entry.connection.socket
+        try:
+            written = sock.send(block)
+        except _NO_ROOM:
+            if isinstance(sock, ssl.SSLSocket):
+                # TLS may have taken part of it: it insists on the same bytes next time.
+                entry.interims.unsent = block
+            return False
+        entry.interims.unsent = block[written:]
+        return not entry.interims.unsent

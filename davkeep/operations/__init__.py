@@ -1,0 +1,36 @@
+"""Operations: long requests, apart from the connections that asked for them.
+
+``Registry`` admits, joins and finds them, ``Reservations`` says which trees they take, ``Lanes``
+drives their work. Knows nothing of HTTP servers, sockets or WsgiDAV.
+"""
+
+from davkeep.operations.lanes import LaneCounts, Lanes
+from davkeep.operations.operation import Operation
+from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
+from davkeep.operations.registry import Registry, Stopping
+from davkeep.operations.repeats import RepeatKey
+from davkeep.operations.reservations import Conflict, Mode, Reservations
+from davkeep.operations.state import IllegalTransition, State
+from davkeep.operations.throttle import Limits
+from davkeep.operations.work import Conclude, Ending, Start
+
+__all__ = [
+    "CANCELLED_CONDITION",
+    "Conclude",
+    "Conflict",
+    "Ending",
+    "IllegalTransition",
+    "LaneCounts",
+    "Lanes",
+    "Limits",
+    "MemberFailure",
+    "Mode",
+    "Operation",
+    "Outcome",
+    "Registry",
+    "RepeatKey",
+    "Reservations",
+    "Start",
+    "State",
+    "Stopping",
+]

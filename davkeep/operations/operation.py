@@ -1,0 +1,210 @@
+"""An operation: one long request, apart from the connection that asked for it."""
+
+import threading
+from collections.abc import Callable
+from secrets import token_hex
+
+from davkeep.operations.attempt import call_all
+from davkeep.operations.outcome import Outcome
+from davkeep.operations.state import State, follow
+from davkeep.words.progress import Progress
+
+#: Random bytes of an identifier, so that it cannot be guessed. It is written in hexadecimal and
+#: is therefore safe in file names and URLs.
+ID_BYTES = 16
+
+#: Called when something happened; it must return at once and take no lock that a caller holds.
+Callback = Callable[[], None]
+
+
+def _nothing() -> None:
+    """Stand in until somebody drives the operation."""
+
+
+class Operation:
+    """What is known of one COPY, MOVE, DELETE or commit of a PUT.
+
+    ``owner`` is a user name, or "" for the anonymous user, who is told apart by ``address``.
+    ``source`` and ``destination`` are URL paths, ``created`` is seconds of the epoch. ``progress``
+    is shared with the work's Control and written by the thread that drives it.
+
+    ``_lock`` guards the state, the outcomes, the subscribers and the flags below. It is held for
+    a few assignments only; nothing foreign is called under it.
+    """
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        method: str,
+        source: str,
+        created: float,
+        destination: str | None = None,
+        address: str = "",
+        id: str | None = None,
+    ) -> None:
+        """Make a pending operation; ``id`` is given only for one that comes from the journal."""
+        self.id = token_hex(ID_BYTES) if id is None else id
+        self.owner = owner
+        self.address = address
+        self.method = method
+        self.source = source
+        self.destination = destination
+        self.created = created
+        self.progress = Progress()
+        #: Wakes the driver of a cancelled operation; set by the lanes.
+        self.on_cancel: Callback = _nothing
+        self._lock = threading.Lock()
+        self._state = State.PENDING
+        self._outcome: Outcome | None = None
+        self._early_outcome: Outcome | None = None
+        self._subscribers: list[tuple[Callback, bool]] = []
+        self._over = threading.Event()
+        self._is_cancel_requested = False
+        self._is_irrevocable = False
+        self._is_answered = False
+
+    def __repr__(self) -> str:
+        """Show what a log needs."""
+        return f"<Operation {self.id} {self.method} {self.source} {self._state.value}>"
+
+    # Questions
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """Who takes turns with whom: the owner, and for the anonymous one the address."""
+        return (self.owner, "" if self.owner else self.address)
+
+    @property
+    def state(self) -> State:
+        """Where the operation stands."""
+        return self._state
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The final outcome; None until the operation is over."""
+        return self._outcome
+
+    @property
+    def early_outcome(self) -> Outcome | None:
+        """What may be answered since the effective point, before the purge; None before it."""
+        return self._early_outcome
+
+    @property
+    def answered(self) -> bool:
+        """True when a client was answered before the end, so that nothing may take it back."""
+        return self._is_answered
+
+    @property
+    def waiters(self) -> int:
+        """How many subscribers wait."""
+        with self._lock:
+            return len(self._subscribers)
+
+    @property
+    def is_cancel_due(self) -> bool:
+        """True when the work has to be undone at its next checkpoint."""
+        return self._is_cancel_requested and not self._is_irrevocable
+
+    @property
+    def is_settled(self) -> bool:
+        """True when the work may not be undone any more: irrevocable, answered or over."""
+        return self._is_irrevocable or self._is_answered or self._state.is_over
+
+    # Waiting
+
+    def subscribe(self, callback: Callback, *, early: bool = False) -> None:
+        """Have ``callback`` called exactly once, from any thread: when over, at once if it is.
+
+        With ``early`` the effective point of a DELETE is enough; ``early_outcome`` is there then.
+        """
+        with self._lock:
+            waits = not self._is_ready(early)
+            if waits:
+                self._subscribers.append((callback, early))
+        if not waits:
+            call_all([callback], f"a subscriber of {self!r}")
+
+    def unsubscribe(self, callback: Callback) -> None:
+        """Forget ``callback``; it may be running at this moment all the same."""
+        with self._lock:
+            self._subscribers = [kept for kept in self._subscribers if kept[0] != callback]
+
+    def wait(self, timeout: float | None = None) -> Outcome | None:
+        """Block for at most ``timeout`` seconds; the outcome, or None if it is not over by then."""
+        self._over.wait(timeout)
+        return self._outcome
+
+    # Cancelling
+
+    def cancel(self) -> bool:
+        """Ask that the work be undone; False when it cannot be cancelled any more (409).
+
+        True is no promise: work that ends, or takes effect, before its next checkpoint succeeds.
+        """
+        with self._lock:
+            if self.is_settled:
+                return False
+            is_first = not self._is_cancel_requested
+            self._is_cancel_requested = True
+        if is_first:
+            self.on_cancel()
+        return True
+
+    def mark_answered(self) -> bool:
+        """Ask leave to answer a client early; from True on, nothing takes the work back.
+
+        False: it is over, or undoing came first; only the final outcome may be answered.
+        """
+        with self._lock:
+            if self._is_cancel_requested or self._state.is_over:
+                return False
+            self._is_answered = True
+            return True
+
+    # For the thread that drives it
+
+    def begin(self) -> None:
+        """A thread drives the work for the first time."""
+        with self._lock:
+            self._state = follow(self._state, State.RUNNING)
+
+    def begin_undo(self) -> bool:
+        """The server stops: take the work back if that may still be; no answer can come between."""
+        with self._lock:
+            if self.is_settled:
+                return False
+            self._is_cancel_requested = True
+            return True
+
+    def reach_effective_point(
+        self, early: Outcome | None = None, *, cancellable: bool = False
+    ) -> None:
+        """The name space shows the final state; called from the work's ``effective``.
+
+        A COPY or MOVE cannot be cancelled from now on. A DELETE can (``cancellable``) until it is
+        answered; ``early`` is what clients that cannot wait for the purge are answered.
+        """
+        with self._lock:
+            self._is_irrevocable = not cancellable
+            self._early_outcome = early
+            due = self._take_ready()
+        call_all(due, f"an early subscriber of {self!r}")
+
+    def end(self, state: State, outcome: Outcome) -> None:
+        """The work is over, undone or never began; tell all who wait."""
+        with self._lock:
+            self._state = follow(self._state, state)
+            self._outcome = outcome
+            due = self._take_ready()
+        self.on_cancel = _nothing
+        self._over.set()
+        call_all(due, f"a subscriber of {self!r}")
+
+    def _is_ready(self, early: bool) -> bool:
+        return self._state.is_over or (early and self._early_outcome is not None)
+
+    def _take_ready(self) -> list[Callback]:
+        due = [callback for callback, early in self._subscribers if self._is_ready(early)]
+        self._subscribers = [entry for entry in self._subscribers if not self._is_ready(entry[1])]
+        return due

@@ -1,0 +1,167 @@
+"""All operations: how they are admitted, joined, found and forgotten."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from davkeep.operations.lanes import Lanes
+from davkeep.operations.operation import Operation
+from davkeep.operations.repeats import RepeatKey
+from davkeep.operations.reservations import Mode, Reservations
+from davkeep.operations.results import Results
+from davkeep.operations.state import State
+from davkeep.operations.work import Conclude, Start
+from davkeep.trees.share import Place
+
+Clock = Callable[[], float]
+
+
+class Stopping(Exception):
+    """The server is being stopped and admits nothing more: 503."""
+
+
+class Registry:
+    """The one table of operations.
+
+    ``keep_results`` is the seconds that a finished one stays readable, ``clock`` gives seconds of
+    the epoch, ``monotonic`` measures what expires.
+
+    ``_lock`` guards the tables. It is held while a new operation reserves its trees, so that of
+    two equal requests at the same moment the second joins the first. The reservations' own lock
+    comes after it; no callback, ``start`` or ``conclude`` is called under either.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        *,
+        keep_results: float = 900.0,
+        reservations: Reservations | None = None,
+        clock: Clock = time.time,
+        monotonic: Clock = time.monotonic,
+    ) -> None:
+        """Begin with no operation."""
+        self.lanes = lanes
+        self.reservations = Reservations() if reservations is None else reservations
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._running: dict[str, Operation] = {}
+        self._by_key: dict[RepeatKey, Operation] = {}
+        self._results = Results(keep_results)
+        self._is_stopping = False
+
+    # Admission
+
+    def running(self, key: RepeatKey) -> Operation | None:
+        """Return the operation that a repeat of its request joins, if it still runs."""
+        with self._lock:
+            return self._joined(key)
+
+    def admit(
+        self,
+        key: RepeatKey,
+        wanted: Sequence[tuple[Place, Mode]],
+        start: Start,
+        conclude: Conclude,
+    ) -> Operation:
+        """Return the equal operation that runs, or a new one that has reserved ``wanted``.
+
+        Call ``begin`` with it next, in either case. ``start`` makes the work when a thread first
+        drives it; ``conclude`` turns its Result, or the OSError or Failure that it raised, into
+        the outcome. Conflict (423): a tree is taken. Stopping (503): nothing is admitted.
+        """
+        with self._lock:
+            joined = self._joined(key)
+            if joined is not None:
+                return joined
+            if self._is_stopping:
+                raise Stopping
+            operation = self._new(key)
+            self.reservations.reserve(operation, wanted)
+            self._running[operation.id] = operation
+            if key.joins:
+                self._by_key[key] = operation
+            self.lanes.add(operation, start, conclude, lambda: self._ended(operation, key))
+        return operation
+
+    def begin(self, operation: Operation, seconds: float) -> None:
+        """Drive ``operation`` in the calling thread for its first ``seconds``, then in its lane.
+
+        Does nothing for one that was joined after it had begun.
+        """
+        self.lanes.drive_inline(operation, seconds)
+
+    def remember(self, operation: Operation) -> None:
+        """Keep an operation that is over and was not admitted here: recovery found it."""
+        with self._lock:
+            self._results.add(self._monotonic(), operation)
+
+    # Questions
+
+    def get(self, id: str) -> Operation | None:
+        """Return the operation, running or kept; None is 404, or 410 if ``is_expired``."""
+        with self._lock:
+            self._results.purge(self._monotonic())
+            return self._running.get(id) or self._results.get(id)
+
+    def is_expired(self, id: str) -> bool:
+        """Return whether ``id`` was readable once (410)."""
+        with self._lock:
+            self._results.purge(self._monotonic())
+            return self._results.is_expired(id)
+
+    def visible(
+        self, owner: str, address: str = "", *, everything: bool = False
+    ) -> list[Operation]:
+        """Return what ``owner`` may see, oldest first; an administrator sees ``everything``."""
+        with self._lock:
+            self._results.purge(self._monotonic())
+            known = [*self._results.operations(), *self._running.values()]
+        account = (owner, "" if owner else address)
+        seen = [operation for operation in known if everything or operation.account == account]
+        return sorted(seen, key=lambda operation: operation.created)
+
+    def counts(self) -> Mapping[State, int]:
+        """Return how many operations are known in each state."""
+        with self._lock:
+            self._results.purge(self._monotonic())
+            known = [*self._results.operations(), *self._running.values()]
+        return Counter(operation.state for operation in known)
+
+    # The end
+
+    def stop(self, seconds: float) -> int:
+        """Admit nothing more, let end what can within ``seconds``, undo the rest.
+
+        Returns how many operations are left to recovery.
+        """
+        with self._lock:
+            self._is_stopping = True
+        return self.lanes.stop(seconds)
+
+    def _joined(self, key: RepeatKey) -> Operation | None:
+        return self._by_key.get(key) if key.joins else None
+
+    def _new(self, key: RepeatKey) -> Operation:
+        return Operation(
+            owner=key.owner,
+            address=key.address,
+            method=key.method,
+            source=key.source,
+            destination=key.destination,
+            created=self._clock(),
+        )
+
+    def _ended(self, operation: Operation, key: RepeatKey) -> None:
+        """Free what the operation held, before anybody is told its outcome.
+
+        Who gets the final response may then use the destination at once.
+        """
+        with self._lock:
+            del self._running[operation.id]
+            if self._by_key.get(key) is operation:
+                del self._by_key[key]
+            self._results.add(self._monotonic(), operation)
+        self.reservations.release(operation)

@@ -1,0 +1,34 @@
+"""When two requests are the same request (the promises, Repeats)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatKey:
+    """What has to be equal for a request to join an operation that runs.
+
+    ``address`` is the peer's address for the anonymous owner, else "". ``source`` and
+    ``destination`` are URL paths, ``depth``, ``overwrite``, ``if_`` and ``if_match`` the header
+    fields as they were sent, None when absent. ``digest`` is what was sent or computed of a body.
+    """
+
+    owner: str
+    method: str
+    source: str
+    destination: str | None = None
+    depth: str | None = None
+    overwrite: str | None = None
+    if_: str | None = None
+    if_match: str | None = None
+    address: str = ""
+    digest: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an address beside a name: the same user would not find it from elsewhere."""
+        if self.owner and self.address:
+            raise ValueError("an address belongs to the anonymous owner only")
+
+    @property
+    def joins(self) -> bool:
+        """False for a PUT whose body is not known to be equal: that is a later write."""
+        return self.method != "PUT" or self.digest is not None

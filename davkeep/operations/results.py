@@ -1,0 +1,51 @@
+"""How long finished operations are remembered. Time is an argument, in monotonic seconds."""
+
+from collections import OrderedDict
+
+from davkeep.operations.operation import Operation
+
+#: Seconds that an expired operation answers 410 (the promises, Ends that are not success).
+EXPIRED_SECONDS = 24 * 3600.0
+#: How many expired identifiers are remembered at most (likewise).
+EXPIRED_MOST = 10_000
+
+
+class Results:
+    """Finished operations, and the identifiers of those that have expired.
+
+    Not locked: its owner guards it.
+    """
+
+    def __init__(self, keep: float) -> None:
+        """Keep each result for ``keep`` seconds."""
+        self._keep = keep
+        self._finished: OrderedDict[str, tuple[float, Operation]] = OrderedDict()
+        self._expired: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, now: float, operation: Operation) -> None:
+        """Begin to keep ``operation``, which is over."""
+        self._finished[operation.id] = (now + self._keep, operation)
+
+    def get(self, id: str) -> Operation | None:
+        """Return a finished operation that has not expired."""
+        kept = self._finished.get(id)
+        return kept[1] if kept else None
+
+    def is_expired(self, id: str) -> bool:
+        """Return whether ``id`` was an operation that has expired (410, not 404)."""
+        return id in self._expired
+
+    def operations(self) -> list[Operation]:
+        """Return those that are kept, the first to end first."""
+        return [operation for _, operation in self._finished.values()]
+
+    def purge(self, now: float) -> None:
+        """Drop what has expired by ``now``; both tables are in the order of their ends."""
+        while self._finished and (first := next(iter(self._finished.items())))[1][0] <= now:
+            id, (ended, _) = first
+            del self._finished[id]
+            self._expired[id] = ended + EXPIRED_SECONDS
+        while self._expired and (
+            len(self._expired) > EXPIRED_MOST or next(iter(self._expired.values())) <= now
+        ):
+            self._expired.popitem(last=False)

@@ -1,0 +1,116 @@
+"""The work of one operation: its generator, and who may drive it."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from davkeep.operations.attempt import Bug, attempt
+from davkeep.operations.operation import Operation
+from davkeep.operations.outcome import Outcome, broken
+from davkeep.operations.throttle import Throttle
+from davkeep.operations.turns import Driver
+from davkeep.trees.steps import Lane, Result, Steps
+from davkeep.words.failure import Failure
+
+_log = logging.getLogger("davkeep.operations")
+
+#: Makes the generator. It is called by the first thread that drives, never under a lock, so that
+#: what waits in a line holds no file descriptor. It may raise what the generator may.
+Start = Callable[[Operation], Steps]
+#: How work ends by itself.
+Ending = Result | OSError | Failure
+#: Turns an ending into the final response; never called under a lock.
+Conclude = Callable[[Ending], Outcome]
+
+
+class Stand(Enum):
+    """Who has the work."""
+
+    ADMITTED = auto()
+    """Nobody yet."""
+    DRIVEN = auto()
+    """One thread; nobody else may touch the generator."""
+    QUEUED = auto()
+    """A line of a lane."""
+    OVER = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """What is to be driven. ``ended`` is called before the outcome is told.
+
+    ``stand`` and ``line`` are guarded by the lanes' lock. All else belongs to the thread that
+    drives, except ``wake`` and ``is_interrupted``, which anybody may set.
+    """
+
+    operation: Operation
+    start: Start
+    conclude: Conclude
+    ended: Callable[[], None]
+    throttle: Throttle
+    stand: Stand = Stand.ADMITTED
+    line: Driver = Driver.INLINE
+    lane: Lane = Lane.SHORT
+    steps: Steps | None = None
+    has_begun: bool = False
+    has_begun_bulk: bool = False
+    is_interrupted: bool = False
+    wake: threading.Event = field(default_factory=threading.Event)
+
+    def pause_after(self, now: float) -> float:
+        """Return the seconds that the throttle wants before the next step; only for bulk work."""
+        if self.lane is Lane.SHORT:
+            self.throttle.rest()
+            return 0.0
+        progress = self.operation.progress
+        return self.throttle.pause_after(now, progress.members_done, progress.bytes_done)
+
+    def step(self, now: float) -> Ending | Bug | None:
+        """Drive to the next checkpoint; return how the work ended, None while it goes on."""
+        if not self.has_begun:
+            self.has_begun = True
+            self.operation.begin()
+        if self.lane is Lane.LONG:
+            self.has_begun_bulk = True
+            self.throttle.resume(now)
+        return attempt(self._step, repr(self.operation))
+
+    def _step(self) -> Ending | None:
+        try:
+            if self.steps is None:
+                self.steps = self.start(self.operation)
+            lane = next(self.steps)
+        except StopIteration as end:
+            return _checked(end.value)
+        except (OSError, Failure) as error:
+            return error
+        self.lane = lane or self.lane
+        return None
+
+    def undo(self) -> bool:
+        """Close the generator at its checkpoint; False when undoing failed (it is logged)."""
+        return attempt(self._close, f"undoing {self.operation!r}") is True
+
+    def _close(self) -> bool:
+        try:
+            if self.steps is not None:
+                self.steps.close()
+        except (OSError, Failure) as error:
+            _log.error("undoing %r failed: %s", self.operation, error)
+            return False
+        return True
+
+    def outcome_of(self, ending: Ending | Bug) -> Outcome:
+        """Return the final response; a bug of the work or of ``conclude`` makes it a 500."""
+        if isinstance(ending, Bug):
+            return broken()
+        outcome = attempt(lambda: self.conclude(ending), f"concluding {self.operation!r}")
+        return broken() if isinstance(outcome, Bug) else outcome
+
+
+def _checked(value: object) -> Result:
+    if not isinstance(value, Result):
+        raise TypeError(f"work returned {value!r}, which is no Result")
+    return value

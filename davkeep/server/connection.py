@@ -1,0 +1,190 @@
+"""One connection, from its first byte to its end.
+
+Who owns it: the selector of idle connections, one pool thread, or the parking lot; the handovers
+are `put_conn` and `process_conn` of the server, and `deliver` of the lot. Only its owner reads or
+writes it; `cut()` alone is for others.
+"""
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from cheroot.server import HTTPConnection
+
+from davkeep.keepalive.lot import Parked
+from davkeep.server.gateway import Gateway
+from davkeep.server.request import CutResponse, Request
+from davkeep.server.stream import Disconnected, Inlet, Outlet, open_stream
+from davkeep.server.tls import PlainHttp, say_goodbye
+
+if TYPE_CHECKING:
+    from davkeep.server.server import Server
+
+_log = logging.getLogger("davkeep.server")
+
+#: SO_LINGER on, with 0 seconds: close() then resets the connection.
+_RESET = bytes([1, 0, 0, 0, 0, 0, 0, 0])
+
+_PLAIN_HTTP_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: 27\r\nConnection: close\r\n\r\n"
+    b"This port speaks TLS only.\n"
+)
+
+
+class Connection(HTTPConnection):
+    """cheroot's connection, which can be parked in the middle of a request."""
+
+    RequestHandlerClass = Request
+    rfile: Inlet
+    wfile: Outlet
+
+    def __init__(self, server: "Server", sock: socket.socket) -> None:
+        super().__init__(server, sock, open_stream)
+        # cheroot wraps these per instance; the cycles would keep closed connections until the
+        # collector runs.
+        del self.resolve_peer_creds, self.get_peer_creds
+        self.server: Server
+        self.socket: socket.socket
+        self.ssl_env: dict[str, Any] = {}
+        self._is_secured = not isinstance(sock, ssl.SSLSocket)
+        self._is_closed = False
+        #: The request that waits for its response; None between requests.
+        self._gateway: Gateway | None = None
+
+    @property
+    def peer(self) -> str:
+        """The client's address, for the log."""
+        return f"{self.remote_addr}:{self.remote_port}" if self.remote_addr else "a local client"
+
+    # Called on a pool thread
+
+    def communicate(self) -> bool:
+        """Take the next step: a handshake, one request, or the rest of one that waited. True:
+        keep the connection.
+        """
+        try:
+            return self._step()
+        except Disconnected as error:
+            # Also where only its patience or ours ended: a response that was begun must not seem
+            # complete.
+            _log.info("%s has gone: %s", self.peer, error)
+            self.reset()
+        except CutResponse as error:
+            _log.warning("the response to %s is cut: %s", self.peer, error)
+            self.reset()
+        return False
+
+    def _step(self) -> bool:
+        self.socket.settimeout(self.server.settings.timeout)
+        if self._gateway is not None:
+            return self._resume(self._gateway)
+        if not self._is_secured:
+            return self._handshake()
+        return self._serve()
+
+    def _handshake(self) -> bool:
+        assert isinstance(self.socket, ssl.SSLSocket)
+        try:
+            self.ssl_env = self.server.ssl_adapter.handshake(
+                self.socket, self.server.settings.handshake_timeout
+            )
+        except PlainHttp as error:
+            self.socket, self.linger = error.socket, True
+            Outlet(self.socket).write(_PLAIN_HTTP_ANSWER)
+            return False
+        self._is_secured = True
+        return True
+
+    def _serve(self) -> bool:
+        req = self._receive()
+        if not req.ready:
+            return False
+        gateway = Gateway(req)
+        gateway.respond()
+        return self._keep_or_close(gateway)
+
+    def _receive(self) -> Request:
+        """Read a request's head within its time; 408 if that is up and some of it is there."""
+        req = Request(self.server, self)
+        before = self.rfile.received
+        try:
+            with self.reading_within(self.server.settings.head_timeout):
+                req.parse_request()
+        except TimeoutError:
+            if self.rfile.received > before:
+                req.refuse(408, "The request did not arrive in time.")
+        return req
+
+    @contextmanager
+    def reading_within(self, seconds: float) -> Iterator[None]:
+        """Reads in here raise TimeoutError after `seconds` altogether, however steadily bytes
+        drip in.
+        """
+        self.rfile.deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.rfile.deadline = None
+            self.socket.settimeout(self.server.settings.timeout)
+
+    def _resume(self, gateway: Gateway) -> bool:
+        """The lot has handed the connection back: what it began to write comes first."""
+        interims = gateway.interims
+        if interims is not None and interims.unsent:
+            self.wfile.write(interims.unsent)
+            interims.count(time.monotonic(), self.peer, gateway.label)
+        gateway.resume()
+        return self._keep_or_close(gateway)
+
+    def _keep_or_close(self, gateway: Gateway) -> bool:
+        self._gateway = gateway if gateway.waiting is not None else None
+        return self._gateway is not None or not gateway.req.close_connection
+
+    def take_parked(self) -> Parked | None:
+        """What the lot is to keep; None: this connection does not wait for a response."""
+        gateway = self._gateway
+        if gateway is None or gateway.waiting is None or gateway.interims is None:
+            return None
+        return Parked(self, gateway.waiting, gateway.interims)
+
+    # The end; called by the owner
+
+    def close(self) -> None:
+        """Close it. If the client has not read its answer yet, `linger` has it closed when it
+        has.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.rfile.close()
+        self._gateway = None
+        sock = self.socket
+        if isinstance(sock, ssl.SSLSocket) and self._is_secured:
+            sock = say_goodbye(sock)
+        if self.linger:
+            self.server.lingering.take(sock)
+        else:
+            sock.close()
+
+    def reset(self) -> None:
+        """Close it so that the client sees an error, never the end of a response."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._gateway = None
+        with suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.socket.close()
+
+    # Called from any thread
+
+    def cut(self) -> None:
+        """Make the owner's next read or write fail."""
+        with suppress(OSError):
+            # Not SSLSocket.shutdown(), which would take the TLS object from under its user.
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)

@@ -1,0 +1,196 @@
+"""Between a request and the WSGI application; also where an application asks for its connection
+to be parked.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from cheroot.wsgi import Gateway_10
+
+from davkeep.keepalive.exchange import IncompleteBody, Waiting
+from davkeep.keepalive.lot import Interims
+from davkeep.server.request import CutResponse, Request
+from davkeep.server.stream import Disconnected
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+
+_log = logging.getLogger("davkeep.server")
+
+#: RFC 9110 5.6.2, as text.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: What a response's field value must not hold, lest it begin another field.
+_NOT_IN_VALUE = re.compile(r"[\r\n\0]")
+_STATUS = re.compile(r"[2-5]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?")
+
+
+class Gateway(Gateway_10):
+    """Calls the application, writes what it yields, and is the `Exchange` of its request.
+
+    A response that was begun is either complete or cut by a reset; one that fails before becomes
+    a plain 500.
+    """
+
+    def __init__(self, req: Request) -> None:
+        self.req: Request
+        super().__init__(req)
+        #: What the application waits for; None: it does not.
+        self.waiting: Waiting | None = None
+        #: The interim responses of this request; None until it waits for the first time.
+        self.interims: Interims | None = None
+
+    def get_environ(self) -> dict[str, Any]:  # type: ignore[override]  # the stub's base says None
+        """cheroot's environ, with what davkeep adds.
+
+        `REQUEST_URI` is the raw path and query, byte for byte as Latin-1, without the scheme and
+        authority of an absolute target; `RAW_URI` is the target as it was sent.
+        """
+        env: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        # cheroot has the Server field's value here; PEP 3333 asks for a host.
+        env["SERVER_NAME"] = self.req.server.host
+        env["RAW_URI"] = self.req.target.decode("latin-1")
+        env["wsgi.input_terminated"] = True
+        env["davkeep.exchange"] = self
+        env["davkeep.http_version"] = self.req.version
+        env["davkeep.continues"] = 0
+        self.req.environ = env
+        return env
+
+    @property
+    def label(self) -> str:
+        """What this request is, for the log."""
+        return f"{self.env['REQUEST_METHOD']} {self.env['REQUEST_URI']}"
+
+    # Called by the application
+
+    def hold(self, waiting: Waiting) -> None:
+        """See `davkeep.keepalive.exchange.Exchange.hold`."""
+        if self.waiting is not None:
+            raise RuntimeError("hold() was called twice")
+        self.req.settle_body()
+        # 102 only between a complete request and its final response (the design, Rules that hold
+        # always).
+        if self.req.sent_headers or self.started_response or not self.req.is_complete:
+            waiting.beat = None
+        if self.interims is None:
+            self.interims = Interims(self.req.completed)
+        self.waiting = waiting
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: "OptExcInfo | None" = None
+    ) -> Callable[[bytes], None]:
+        """PEP 3333. ValueError for a status or field that would break the response's framing."""
+        if self.started_response and exc_info is None:
+            raise RuntimeError("start_response() was called a second time without exc_info")
+        if self.req.sent_headers and exc_info is not None and exc_info[1] is not None:
+            raise exc_info[1].with_traceback(exc_info[2])
+        self._check(status, headers)
+        self.started_response = True
+        self.req.status = status.encode("latin-1")
+        self.req.outheaders = [
+            (key.encode("latin-1"), value.encode("latin-1")) for key, value in headers
+        ]
+        lengths = [int(value) for key, value in headers if key.lower() == "content-length"]
+        self.remaining_bytes_out = lengths[0] if lengths else None
+        return self.write
+
+    @staticmethod
+    def _check(status: str, headers: list[tuple[str, str]]) -> None:
+        if not _STATUS.fullmatch(status):
+            raise ValueError(f"{status!r} is not the status of a final response")
+        for name, value in headers:
+            if not _NAME.fullmatch(name) or _NOT_IN_VALUE.search(value):
+                raise ValueError(f"{name!r} is not a header field")
+
+    def write(self, chunk: bytes) -> None:
+        """Write a piece of the body. ValueError if that is more than was declared."""
+        if not self.started_response:
+            raise RuntimeError("write() was called before start_response()")
+        if not isinstance(chunk, bytes):
+            raise TypeError("an application yields bytes")
+        left = self.remaining_bytes_out
+        if left is not None and self._owes_body():
+            if len(chunk) > left:
+                raise ValueError("the body is longer than its Content-Length")
+            self.remaining_bytes_out = left - len(chunk)
+        self._begin_response()
+        self.req.write(chunk)
+
+    # Called by the connection
+
+    def respond(self) -> None:
+        """Run the application for this request."""
+        self._run(lambda: self.req.server.wsgi_app(self.env, self.start_response))
+
+    def resume(self) -> None:
+        """The wait is over: run what the application left for this moment."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            self._run(waiting.resume)
+
+    def _run(self, application: Callable[[], Iterable[bytes]]) -> None:
+        """CutResponse if a response that was begun cannot be completed; Disconnected if the
+        client has gone.
+        """
+        try:
+            self._emit(application())
+            if self.waiting is None:
+                self._finish()
+            elif self.started_response:
+                self.req.flush_head()
+        except Disconnected:
+            raise
+        except IncompleteBody as error:
+            _log.info("%s: %s", self.req.conn.peer, error)
+            self._fail(error.status, "The request body is incomplete or too large.")
+        except Exception:
+            # Whatever an application does wrong, its client gets an answer and the thread lives on.
+            _log.exception("%s %s failed", self.env["REQUEST_METHOD"], self.env["REQUEST_URI"])
+            self._fail(500, "The server failed to answer this request.")
+
+    def _emit(self, iterable: Iterable[bytes]) -> None:
+        try:
+            if isinstance(iterable, (list, tuple)) and self.waiting is None:
+                # PEP 3333, Handling the Content-Length Header.
+                self.req.known_length = sum(map(len, iterable))
+            for chunk in iterable:
+                if chunk:
+                    self.write(chunk)
+        finally:
+            close = getattr(iterable, "close", None)
+            if close is not None:
+                close()
+
+    def _begin_response(self) -> None:
+        if not self.req.sent_headers:
+            self.req.settle_body()
+            self.req.ensure_headers_sent()
+
+    def _finish(self) -> None:
+        if not self.started_response:
+            raise RuntimeError("the application neither answered nor waits")
+        if self.remaining_bytes_out and self._owes_body():
+            if self.req.sent_headers:
+                raise ValueError("the body is shorter than its Content-Length")
+            self._correct_length()
+        self._begin_response()
+        self.req.finish()
+
+    def _owes_body(self) -> bool:
+        return self.req.method != b"HEAD" and self.req.status[:3] not in (b"204", b"304")
+
+    def _correct_length(self) -> None:
+        """A body was declared and none came: the client is not left waiting for it."""
+        _log.warning("%s declares a body and has none", self.env["REQUEST_URI"])
+        fields = self.req.outheaders
+        self.req.outheaders = [field for field in fields if field[0].lower() != b"content-length"]
+        self.req.known_length = 0
+
+    def _fail(self, status: int, text: str) -> None:
+        self.waiting = None
+        if self.req.sent_headers:
+            raise CutResponse(text)
+        self.req.settle_body()
+        self.req.refuse(status, text)

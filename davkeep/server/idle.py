@@ -1,0 +1,178 @@
+"""The listener and the connections that have no request at the moment: one selector, no thread
+each.
+"""
+
+import errno
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cheroot.connections import ConnectionManager, prevent_socket_inheritance
+
+if TYPE_CHECKING:
+    from davkeep.server.connection import Connection
+    from davkeep.server.server import Server
+
+_log = logging.getLogger("davkeep.server")
+
+#: Connections accepted before others have their turn.
+ACCEPTS_AT_ONCE = 64
+
+#: Seconds for which nothing is accepted after the system had no descriptor or memory left for a
+#: connection.
+PAUSE = 0.25
+
+#: Seconds between two lines of the log about that.
+COMPLAINT_INTERVAL = 60.0
+
+#: accept() failed for want of something that will come back.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class IdleConnections(ConnectionManager):
+    """Accepts, and watches connections until the first byte of their next request is there.
+
+    The selector's thread alone unregisters; any thread registers. A connection that is registered
+    here is touched by no other thread.
+    """
+
+    #: cheroot's, which its stub leaves out.
+    _selector: Any
+
+    def __init__(self, server: "Server") -> None:
+        super().__init__(server)
+        self.server: Server
+        self._listener = server.socket
+        self._listener.setblocking(False)
+        self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._selector.register(self._signal, selectors.EVENT_READ, data=None)
+        self._paused_until: float | None = None
+        self._complain_after = 0.0
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+
+    def put(self, conn: "Connection") -> None:
+        """Watch `conn`, or have it served at once if bytes of it were already read."""
+        conn.last_used = time.monotonic()
+        if conn.rfile.has_data():
+            self.server.process_conn(conn)
+        else:
+            self._watch_for_request(conn)
+
+    def _watch_for_request(self, conn: "Connection") -> None:
+        try:
+            self._selector.register(conn.socket.fileno(), selectors.EVENT_READ, data=conn)
+        except (OSError, ValueError):
+            # The selector was closed meanwhile, or the system watches no more: an idle client is
+            # owed nothing.
+            conn.close()
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the calling thread is the one that runs the selector."""
+        return self._thread is threading.current_thread()
+
+    def stop(self) -> None:
+        """End `run()`, and wait for that unless this is called inside it (by a signal handler)."""
+        self._stop_requested = True
+        os.eventfd_write(self._signal, 1)
+        if self._thread is not None and not self.runs_here:
+            self._ended.wait()
+
+    def close(self) -> None:
+        """Close what is watched; `run()` has ended."""
+        for _, conn in list(self._selector.connections):
+            if conn is not None and conn is not self.server:
+                conn.close()
+        self._selector.close()
+        os.close(self._signal)
+
+    def _run(self, expiration_interval: float) -> None:
+        self._thread = threading.current_thread()
+        try:
+            self._watch(expiration_interval)
+        finally:
+            self._thread = None
+            self._ended.set()
+
+    def _watch(self, expiration_interval: float) -> None:
+        checked = time.monotonic()
+        while not self._stop_requested:
+            pause = expiration_interval if self._paused_until is None else PAUSE
+            for descriptor, conn in list(self._selector.select(timeout=pause)):
+                self._on_ready(descriptor, conn)
+            now = time.monotonic()
+            self._resume_accepting(now)
+            if now - checked > expiration_interval:
+                self._expire(now - self.server.settings.idle_timeout)
+                checked = now
+
+    def _on_ready(self, descriptor: int, conn: Any) -> None:
+        if conn is None:
+            with suppress(BlockingIOError):
+                os.eventfd_read(descriptor)
+        elif conn is self.server:
+            self._accept()
+        else:
+            self._selector.unregister(descriptor)
+            self.server.process_conn(conn)
+
+    def _expire(self, threshold: float) -> None:
+        watched = [
+            (descriptor, conn)
+            for descriptor, conn in self._selector.connections
+            if conn is not None and conn is not self.server and conn.last_used < threshold
+        ]
+        for descriptor, conn in watched:
+            self._selector.unregister(descriptor)
+            conn.close()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_AT_ONCE):
+            if self._stop_requested:
+                return
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._pause_accepting(error)
+                    return
+                # The client has gone before it was accepted (accept(2), "Error handling").
+                continue
+            self._admit(sock, address)
+
+    def _admit(self, sock: socket.socket, address: object) -> None:
+        """Watch a new connection: no thread is given to it before its first byte is there."""
+        prevent_socket_inheritance(sock)
+        sock.settimeout(self.server.settings.timeout)
+        try:
+            conn = self.server.new_connection(sock, address)
+        except OSError as error:
+            _log.info("a new connection failed: %s", error)
+            sock.close()
+        else:
+            self.put(conn)
+
+    def _pause_accepting(self, error: OSError) -> None:
+        now = time.monotonic()
+        if now >= self._complain_after:
+            self._complain_after = now + COMPLAINT_INTERVAL
+            _log.warning("no connection can be accepted: %s", error)
+        self._selector.unregister(self._listener.fileno())
+        self._paused_until = now + PAUSE
+
+    def _resume_accepting(self, now: float) -> None:
+        if (
+            self._paused_until is not None
+            and now >= self._paused_until
+            and not self._stop_requested
+        ):
+            self._paused_until = None
+            self._selector.register(self._listener.fileno(), selectors.EVENT_READ, data=self.server)

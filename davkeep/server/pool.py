@@ -1,0 +1,316 @@
+"""The threads that talk to clients: some for everything, a few that only deliver results."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+_log = logging.getLogger("davkeep.server")
+
+#: Seconds for which threads may go on after their connections were cut; they are daemons and are
+#: left behind then.
+GRACE_AFTER_CUT = 1.0
+
+
+#: Seconds in which no thread took a connection, while some wait, after which the pool grows: all
+#: threads are busy with something slow. A burst of quick requests does not make it grow.
+STUCK_AFTER = 0.02
+
+#: Seconds that the first of the waiting connections waits before the pool grows although others
+#: are taken.
+PATIENCE = 0.5
+
+#: Threads started at once when all are stuck.
+GROWTH_STEP = 16
+
+
+class Conversation(Protocol):
+    """What the pool needs of a connection."""
+
+    def communicate(self) -> bool:
+        """Go on with it; True: keep it, False: close it."""
+
+    def close(self) -> None:
+        """Close it."""
+
+    def cut(self) -> None:
+        """Make whatever thread reads or writes it fail; called from another thread."""
+
+
+class Worker(threading.Thread):
+    """One thread of the pool."""
+
+    def __init__(self, pool: "Pool", number: int, *, reserved: bool) -> None:
+        kind = "delivery" if reserved else "pool"
+        super().__init__(name=f"davkeep-{kind}-{number}", daemon=True)
+        self._pool = pool
+        self.reserved = reserved
+        #: The connection it talks to; None while it waits for one.
+        self.conn: Conversation | None = None
+
+    def run(self) -> None:
+        """Serve connections until the pool has none for this thread any more."""
+        try:
+            while (conn := self._pool.take(self)) is not None:
+                try:
+                    self._serve(conn)
+                finally:
+                    self._pool.done(self)
+        finally:
+            self._pool.forget(self)
+
+    def _serve(self, conn: Conversation) -> None:
+        try:
+            if conn.communicate():
+                self._pool.keep(conn)
+            else:
+                conn.close()
+        except Exception:
+            # A connection cuts its own losses; what comes here is a fault of ours and must not
+            # cost a thread.
+            _log.exception("a connection failed")
+            conn.close()
+
+
+_Line = deque[tuple[Conversation, float]]
+
+
+class Pool:
+    """cheroot's interface of a thread pool (min, put, start, stop, idle, qsize, grow, shrink),
+    and `deliver`.
+
+    It grows while connections wait and nobody is free, and shrinks when threads find nothing to
+    do. Reserved threads take deliveries only, so that uploads and downloads, however slow, cannot
+    hold up a result.
+    """
+
+    def __init__(
+        self,
+        keep: Callable[[Conversation], None],
+        *,
+        minimum: int = 10,
+        maximum: int = 250,
+        reserved: int = 4,
+        idle_time: float = 30.0,
+    ) -> None:
+        """`keep` takes a connection that is to be kept; `idle_time` is in seconds."""
+        self.keep = keep
+        self.min = minimum
+        self.max = maximum
+        self._reserved = reserved
+        self._idle_time = idle_time
+        #: Guards everything below.
+        self._lock = threading.RLock()
+        self._work = threading.Condition(self._lock)
+        self._results = threading.Condition(self._lock)
+        self._quiet = threading.Condition(self._lock)
+        self._crowded = threading.Condition(self._lock)
+        #: With the moment each began to wait, a reading of `time.monotonic()`.
+        self._requests: _Line = deque()
+        self._deliveries: _Line = deque()
+        #: How many connections were taken so far.
+        self._taken = 0
+        self._threads: set[Worker] = set()
+        self._delivering: set[Worker] = set()
+        self._waiting = 0
+        self._excess = 0
+        self._numbered = 0
+        self._stopping = False
+
+    # What cheroot's server asks for
+
+    def start(self) -> None:
+        """Start the threads that are always there."""
+        with self._lock:
+            for _ in range(self._reserved):
+                self._spawn(reserved=True)
+            self.grow(self.min)
+        threading.Thread(target=self._watch_crowd, name="davkeep-pool-growth", daemon=True).start()
+
+    def put(self, conn: Conversation) -> None:
+        """Have a thread serve `conn`, which has something to read; closed if the pool has
+        stopped.
+        """
+        if not self._queue(self._requests, conn):
+            conn.close()
+
+    @property
+    def idle(self) -> int:
+        """How many threads, the reserved ones apart, wait for a connection."""
+        return self._waiting
+
+    @property
+    def qsize(self) -> int:
+        """How many connections wait for a thread."""
+        return len(self._requests) + len(self._deliveries)
+
+    @property
+    def size(self) -> int:
+        """How many threads there are, reserved ones included."""
+        return len(self._threads)
+
+    def grow(self, amount: int) -> None:
+        """Start `amount` more threads, as far as the maximum allows."""
+        with self._lock:
+            for _ in range(min(amount, self.max + self._reserved - len(self._threads))):
+                self._spawn(reserved=False)
+
+    def shrink(self, amount: int) -> None:
+        """Let `amount` threads end when they have nothing to do, as far as the minimum allows."""
+        with self._lock:
+            self._excess = min(amount, len(self._threads) - self._reserved - self.min)
+            self._work.notify(max(self._excess, 0))
+
+    def stop(self, timeout: float | None = 5.0) -> None:
+        """Let the threads finish for `timeout` seconds, then cut their connections, and end in
+        any case.
+        """
+        with self._lock:
+            self._stopping = True
+            left = [*self._requests, *self._deliveries]
+            self._requests.clear()
+            self._deliveries.clear()
+            self._work.notify_all()
+            self._results.notify_all()
+            self._crowded.notify_all()
+        for conn, _ in left:
+            conn.close()
+        self._join(timeout)
+        self._cut_busy()
+        self._join(GRACE_AFTER_CUT)
+
+    # What davkeep adds
+
+    def deliver(self, conn: Conversation) -> None:
+        """Have a thread write the result for which `conn` was parked."""
+        if not self._queue(self._deliveries, conn):
+            conn.close()
+
+    def finish_deliveries(self, timeout: float) -> bool:
+        """Wait until no result is queued or being written; False if that took longer than
+        `timeout` seconds.
+        """
+        with self._lock:
+            return self._quiet.wait_for(
+                lambda: not self._deliveries and not self._delivering, timeout
+            )
+
+    # Called by the threads
+
+    def take(self, worker: Worker) -> Conversation | None:
+        """The next connection for `worker`; None: it is to end."""
+        with self._lock:
+            while not self._stopping:
+                if self._deliveries:
+                    self._delivering.add(worker)
+                    return self._pop(self._deliveries, worker)
+                if self._requests and not worker.reserved:
+                    return self._pop(self._requests, worker)
+                if not self._await_work(worker):
+                    break
+            self._threads.discard(worker)
+            return None
+
+    def _pop(self, line: _Line, worker: Worker) -> Conversation:
+        worker.conn, _ = line.popleft()
+        self._taken += 1
+        return worker.conn
+
+    def done(self, worker: Worker) -> None:
+        """`worker` has served its connection."""
+        with self._lock:
+            worker.conn = None
+            self._delivering.discard(worker)
+            if not self._delivering:
+                self._quiet.notify_all()
+
+    def forget(self, worker: Worker) -> None:
+        """`worker` ends."""
+        with self._lock:
+            self._threads.discard(worker)
+
+    def _await_work(self, worker: Worker) -> bool:
+        """Wait for something to do; False: this thread is one too many."""
+        if worker.reserved:
+            self._results.wait()
+            return True
+        self._waiting += 1
+        notified = self._work.wait(self._idle_time)
+        self._waiting -= 1
+        if self.qsize or self._stopping:
+            return True
+        if self._excess > 0:
+            self._excess -= 1
+            notified = False
+        return notified or len(self._threads) <= self.min + self._reserved
+
+    def _queue(self, line: _Line, conn: Conversation) -> bool:
+        with self._lock:
+            if self._stopping:
+                return False
+            line.append((conn, time.monotonic()))
+            self._work.notify()
+            if line is self._deliveries:
+                self._results.notify()
+            if self.qsize > self._waiting:
+                self._crowded.notify()
+            return True
+
+    # Growth
+
+    def _watch_crowd(self) -> None:
+        with self._lock:
+            while not self._stopping:
+                if self.qsize <= self._waiting:
+                    self._crowded.wait()
+                    continue
+                taken = self._taken
+                until = time.monotonic() + STUCK_AFTER
+                while (left := until - time.monotonic()) > 0 and not self._stopping:
+                    self._crowded.wait(left)
+                # Who oversleeps is short of processor time, and so are the others: more threads
+                # would not help them.
+                starved = time.monotonic() - until > STUCK_AFTER / 2
+                self._relieve(stuck=taken == self._taken, starved=starved)
+
+    def _relieve(self, *, stuck: bool, starved: bool) -> None:
+        wanted = self.qsize - self._waiting
+        if wanted <= 0 or self._stopping:
+            return
+        impatient = self._longest_wait() > PATIENCE
+        if stuck and (impatient or not starved):
+            self.grow(min(wanted, GROWTH_STEP))
+        elif impatient and not starved:
+            self.grow(1)
+
+    def _longest_wait(self) -> float:
+        began = [line[0][1] for line in (self._requests, self._deliveries) if line]
+        return time.monotonic() - min(began, default=time.monotonic())
+
+    def _spawn(self, *, reserved: bool) -> None:
+        self._numbered += 1
+        worker = Worker(self, self._numbered, reserved=reserved)
+        self._threads.add(worker)
+        try:
+            worker.start()
+        except RuntimeError:
+            # The system allows no more threads: those that exist go on.
+            self._threads.discard(worker)
+            _log.warning("no more threads than %d can be started", len(self._threads))
+
+    def _join(self, timeout: float | None) -> None:
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            threads = [
+                thread for thread in self._threads if thread is not threading.current_thread()
+            ]
+        for thread in threads:
+            thread.join(None if until is None else max(until - time.monotonic(), 0.0))
+
+    def _cut_busy(self) -> None:
+        with self._lock:
+            busy = [thread.conn for thread in self._threads if thread.conn is not None]
+        for conn in busy:
+            conn.cut()

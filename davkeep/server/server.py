@@ -1,0 +1,221 @@
+"""The server: the listener, the threads, the parking lot, and the order in which they end."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cheroot.server import HTTPServer
+
+from davkeep import __version__
+from davkeep.keepalive.lot import Parkable, ParkingLot
+from davkeep.server.connection import Connection
+from davkeep.server.gateway import Gateway
+from davkeep.server.idle import IdleConnections
+from davkeep.server.limits import raise_descriptor_limit
+from davkeep.server.lingering import Lingering
+from davkeep.server.pool import Conversation, Pool
+from davkeep.server.settings import ServerSettings
+from davkeep.server.tls import TlsAdapter
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_log = logging.getLogger("davkeep.server")
+
+#: The part of the time for stopping that the application may take to end its operations; the rest
+#: is for delivering.
+DRAIN_SHARE = 0.6
+
+#: Seconds beyond its time that stopping may take: threads whose connections were cut end a little
+#: later.
+STOP_SLACK = 3.0
+
+
+class Server(HTTPServer):
+    """Serves a WSGI application over HTTP/1.1, with parked connections.
+
+    `start()` serves until `stop()` is called, from any thread or a signal handler. Or
+    `prepare()`, after which `bind_addr` holds the real port and connections queue up, and then
+    `serve()`.
+    """
+
+    version = f"davkeep/{__version__}"
+    software = version
+    ConnectionClass = Connection
+    #: No limit; each costs a descriptor and some memory.
+    keep_alive_conn_limit = None  # type: ignore[assignment]  # the stub forgets None
+    #: Seconds between two looks for connections that were idle too long.
+    expiration_interval = 1.0
+
+    def __init__(
+        self,
+        bind_addr: tuple[str, int] | str,
+        wsgi_app: "WSGIApplication",
+        *,
+        settings: ServerSettings | None = None,
+        tls: TlsAdapter | None = None,
+        drain: Callable[[float], object] | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        `tls`: None speaks plain HTTP. `drain` is called once by `stop()`, with the seconds it may
+        take at most, when no new request is accepted any more: the application ends its
+        operations there, and what they answer is still delivered.
+        """
+        self.settings = settings or ServerSettings()
+        super().__init__(bind_addr, Gateway, server_name=self.settings.server_name or self.version)
+        self.wsgi_app = wsgi_app
+        self.ssl_adapter = tls
+        self._drain = drain
+        self._apply(self.settings)
+        self.requests = self._make_pool(self.settings)
+        self.lot = ParkingLot(self._deliver)
+        self.lingering = Lingering()
+        self._stop_begun = threading.Lock()
+        self._stopped = threading.Event()
+        self._stopper: threading.Thread | None = None
+        self._connections: IdleConnections
+
+    def _apply(self, settings: ServerSettings) -> None:
+        """The settings that cheroot's code reads from its server."""
+        self.request_queue_size = settings.request_queue_size
+        self.max_request_header_size = settings.max_request_header_size
+        self.max_request_body_size = settings.max_request_body_size
+
+    def _make_pool(self, settings: ServerSettings) -> Pool:
+        return Pool(
+            self.put_conn,
+            minimum=settings.numthreads,
+            maximum=settings.max,
+            reserved=settings.reserved,
+            idle_time=settings.thread_idle,
+        )
+
+    @property
+    def host(self) -> str:
+        """The name or address it is bound to, without the port."""
+        return self.bind_addr if isinstance(self.bind_addr, str) else str(self.bind_addr[0])
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, with a slash at the end; after `prepare()`."""
+        host, port = self.bind_addr[:2]
+        scheme = "http" if self.ssl_adapter is None else "https"
+        return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+
+    # Serving
+
+    def prepare(self) -> None:
+        """Bind, listen, and start the threads. OSError if the address cannot be had."""
+        raise_descriptor_limit()
+        super().prepare()
+        # cheroot's own was made a moment ago and has seen nothing yet.
+        self._connections.close()
+        self._connections = IdleConnections(self)
+        self.lot.start()
+        self.lingering.start()
+
+    def serve(self) -> None:
+        """Accept and serve until `stop()` is called, and return when it is done."""
+        self._connections.run(self.expiration_interval)
+        self._stopped.wait()
+
+    def new_connection(self, sock: socket.socket, address: Any) -> Connection:
+        """A connection for an accepted socket; nothing is read or written yet. OSError."""
+        if not isinstance(self.bind_addr, str):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.ssl_adapter is not None:
+            sock, _ = self.ssl_adapter.wrap(sock)
+        conn = Connection(self, sock)
+        if isinstance(address, tuple):
+            conn.remote_addr, conn.remote_port = address[:2]
+        return conn
+
+    def process_conn(self, conn: Connection) -> None:
+        """Have a pool thread serve it."""
+        self.requests.put(conn)
+
+    def put_conn(self, conn: Conversation) -> None:
+        """A pool thread is done with it for now: park it, or wait for its next request."""
+        assert isinstance(conn, Connection)
+        parked = conn.take_parked()
+        if parked is not None:
+            self.lot.park(parked)
+        elif self.ready:
+            self._connections.put(conn)
+        else:
+            conn.close()
+
+    def _deliver(self, conn: Parkable) -> None:
+        assert isinstance(conn, Connection)
+        self.requests.deliver(conn)
+
+    # Stopping
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop in order, within about `timeout` seconds (None: the settings' `shutdown_timeout`).
+
+        May be called more than once and from any thread, after `prepare()`. From a signal handler
+        that interrupted `serve()` it only begins; `serve()` returns when it is done.
+        """
+        seconds = self.settings.shutdown_timeout if timeout is None else timeout
+        inside_serve = self._connections.runs_here
+        if not self._stop_begun.acquire(blocking=False):
+            if not inside_serve and self._stopper is not threading.current_thread():
+                self._stopped.wait(seconds + STOP_SLACK)
+        elif inside_serve:
+            threading.Thread(target=self._stop, args=(seconds,), name="davkeep-stop").start()
+        else:
+            self._stop(seconds)
+
+    def _stop(self, seconds: float) -> None:
+        self._stopper = threading.current_thread()
+        until = time.monotonic() + seconds
+        try:
+            self._stop_in_order(until)
+        finally:
+            self._stopped.set()
+
+    def _stop_in_order(self, until: float) -> None:
+        # First the door, so that nothing comes in that would have to be ended again.
+        self.ready = False
+        self._connections.stop()
+        self._close_listener()
+        # Then the operations, while everything that can deliver their results still works.
+        if self._drain is not None:
+            self._drain(max((until - time.monotonic()) * DRAIN_SHARE, 0.0))
+        # Their results: the lot first hands over what it was told of, then the threads write it.
+        self.lot.flush(_left(until))
+        self.requests.finish_deliveries(_left(until))
+        # Who is still parked gets no answer, and is told so by a reset: not a 503, which a client
+        # would repeat.
+        self.lot.stop(max(_left(until), 0.5))
+        # Idle clients are owed nothing.
+        self._connections.close()
+        # The threads last: uploads and downloads have had all the time there was.
+        self.requests.stop(_left(until))
+        self.lingering.stop()
+
+    def _close_listener(self) -> None:
+        listener, self.socket = self.socket, None
+        if listener is not None:
+            listener.close()
+
+    # What cheroot asks for
+
+    def clear_stats(self) -> None:
+        """No statistics: cheroot's would go into a global of the logging module."""
+        self._start_time: float | None = None
+        self._run_time = 0.0
+        self.stats: dict[str, Any] = {"Enabled": False, "Worker Threads": {}}
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        """cheroot's log is ours."""
+        _log.log(level, "%s", msg, exc_info=traceback)
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)

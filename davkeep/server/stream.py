@@ -1,0 +1,119 @@
+"""The two directions of a connection's bytes, plain or TLS. Each is used by one thread at a
+time.
+"""
+
+import socket
+import ssl
+import time
+
+#: Bytes taken from the socket for a line; also what a head usually fits into.
+LINE_BLOCK = 16 * 1024
+
+#: Bytes written in one call, so that the timeout counts for a block and not for a whole response.
+WRITE_BLOCK = 64 * 1024
+
+
+class Disconnected(ConnectionError):
+    """The client has gone, or no longer takes what is written; nothing more may be written."""
+
+
+class LineTooLong(ValueError):
+    """A line is longer than it may be."""
+
+
+class Inlet:
+    """Reads bytes, buffered. TimeoutError when none came in time, `Disconnected` when the
+    connection broke.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = bytearray()
+        #: Reading of `time.monotonic()` at which reading ends with TimeoutError whatever comes;
+        #: None: no such moment.
+        self.deadline: float | None = None
+        #: Bytes that came over the network so far.
+        self.received = 0
+
+    def has_data(self) -> bool:
+        """Whether bytes are here that the kernel, and so a selector, does not know of."""
+        return bool(self._buffer) or (
+            isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        )
+
+    def readline(self, limit: int) -> bytes:
+        """The next line with its line feed, or what was there before the end. LineTooLong beyond
+        `limit` bytes.
+        """
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched, limit)) < 0:
+            if len(self._buffer) >= limit:
+                raise LineTooLong
+            searched = len(self._buffer)
+            if not self._fill():
+                return self._take(searched)
+        return self._take(end + 1)
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view` with what is there, waiting if nothing is; 0 at the end."""
+        if not self._buffer:
+            return self._receive_into(view)
+        count = min(len(view), len(self._buffer))
+        view[:count] = self._take(count)
+        return count
+
+    def close(self) -> None:
+        """Drop what is buffered."""
+        self._buffer.clear()
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def _fill(self) -> bool:
+        block = bytearray(LINE_BLOCK)
+        count = self._receive_into(memoryview(block))
+        self._buffer += block[:count]
+        return count > 0
+
+    def _receive_into(self, view: memoryview) -> int:
+        if self.deadline is not None:
+            self._heed(self.deadline)
+        try:
+            count = self._socket.recv_into(view)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Disconnected(f"reading: {error}") from error
+        self.received += count
+        return count
+
+    def _heed(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request head took too long")
+        self._socket.settimeout(min(left, self._socket.gettimeout() or left))
+
+
+class Outlet:
+    """Writes bytes; `Disconnected` if they cannot be written, within the socket's timeout for
+    each block.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def write(self, block: bytes) -> None:
+        """Write all of it."""
+        view = memoryview(block)
+        try:
+            while view:
+                view = view[self._socket.send(view[:WRITE_BLOCK]) :]
+        except OSError as error:
+            raise Disconnected(f"writing: {error}") from error
+
+
+def open_stream(sock: socket.socket, mode: str, _size: int = -1) -> Inlet | Outlet:
+    """The inlet ("rb") or outlet ("wb") of a socket; cheroot's makefile signature."""
+    return Inlet(sock) if "r" in mode else Outlet(sock)

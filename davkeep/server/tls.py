@@ -1,0 +1,79 @@
+"""TLS: cheroot's adapter, but the handshake is left to the pool thread that serves the
+connection.
+"""
+
+import socket
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from cheroot.ssl.builtin import BuiltinSSLAdapter
+
+from davkeep.server.stream import Disconnected, Inlet, Outlet, open_stream
+
+#: What OpenSSL calls a client that speaks plain HTTP.
+_PLAIN_HTTP = "HTTP_REQUEST"
+
+
+class PlainHttp(Exception):
+    """The client speaks plain HTTP on a TLS port. `socket` is its plain socket, and may be
+    answered on.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__("plain HTTP on a TLS port")
+        self.socket = sock
+
+
+class TlsAdapter(BuiltinSSLAdapter):
+    """Certificate and context, as in cheroot: TlsAdapter(certificate, private_key,
+    certificate_chain=None, ciphers=None).
+
+    One silent client would hold up all others if the handshake ran where connections are accepted.
+    """
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, Any]]:
+        """The TLS socket, before its handshake, and an environ that is still empty."""
+        wrapped = self.context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
+        return wrapped, {}
+
+    def handshake(self, sock: ssl.SSLSocket, timeout: float) -> dict[str, Any]:
+        """Do it within `timeout` seconds and return what the environ of each request gets.
+
+        Disconnected if it fails, PlainHttp if the client does not speak TLS.
+        """
+        sock.settimeout(timeout)
+        try:
+            sock.do_handshake()
+        except ssl.SSLError as error:
+            if error.reason == _PLAIN_HTTP:
+                raise PlainHttp(plain_socket(sock)) from error
+            raise Disconnected(f"TLS handshake: {error}") from error
+        except OSError as error:
+            raise Disconnected(f"TLS handshake: {error}") from error
+        environ: dict[str, Any] = self.get_environ(sock)  # type: ignore[no-untyped-call]  # cheroot's stub
+        return environ
+
+    def makefile(self, sock: socket.socket, mode: str = "r", bufsize: int = -1) -> Inlet | Outlet:
+        """cheroot's interface; connections open their streams themselves."""
+        return open_stream(sock, mode, bufsize)
+
+
+def plain_socket(sock: ssl.SSLSocket) -> socket.socket:
+    """Take the descriptor out of a TLS socket, which is of no use afterwards."""
+    timeout = sock.gettimeout()
+    plain = socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+    plain.settimeout(timeout)
+    return plain
+
+
+def say_goodbye(sock: ssl.SSLSocket) -> socket.socket:
+    """Send close_notify if there is room, without waiting for the peer's, and return the plain
+    socket.
+
+    Without it a client could not tell an end from a cut (RFC 8446 6.1).
+    """
+    with suppress(OSError, ValueError):
+        sock.setblocking(False)
+        sock.unwrap()
+    return plain_socket(sock)

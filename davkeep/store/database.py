@@ -1,0 +1,133 @@
+"""The database: one file, one process, one connection."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from davkeep.store.schema import STEPS
+
+#: What can be bound to a statement.
+Value: TypeAlias = bytes | str | float | int | None
+
+
+class StateInUse(RuntimeError):
+    """Another process works with the state folder. No HTTP status: the server does not start."""
+
+
+class StateTooNew(RuntimeError):
+    """A newer davkeep wrote the state. No HTTP status: the server does not start."""
+
+
+class Database:
+    """The SQLite database `davkeep.sqlite3` in `folder`, which is made if it is missing.
+
+    Safe for any number of threads: they take turns at the one connection. What was committed
+    survives the end of the process and of the machine (WAL, synchronous FULL).
+
+    Raises StateInUse while another Database has the folder, StateTooNew, OSError if the folder
+    cannot be used, and sqlite3.DatabaseError if the file is no database.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        #: Guards the connection. It is held from the beginning of a transaction to its end, and by
+        #: whoever asks something outside of one until the answer is complete.
+        self._guard = threading.RLock()
+        with ExitStack() as undo:
+            self._lock_file = _lock(self.folder / "lock")
+            undo.callback(os.close, self._lock_file)
+            self._connection = _connect(self.folder / "davkeep.sqlite3")
+            undo.callback(self._connection.close)
+            self._advance()
+            undo.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database and gives the folder free. A second call does nothing."""
+        with self._guard:
+            self._connection.close()
+            if self._lock_file >= 0:
+                os.close(self._lock_file)
+                self._lock_file = -1
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside happens, or nothing of it does.
+
+        Transactions of one thread nest: an inner one that fails undoes its own part, and what an
+        inner one did is kept only if the outermost one ends well. Other threads wait meanwhile, so
+        nothing slow belongs inside.
+        """
+        with self._guard:
+            outermost = not self._connection.in_transaction
+            self._connection.execute("BEGIN IMMEDIATE" if outermost else "SAVEPOINT inner")
+            completed = False
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT" if outermost else "RELEASE inner")
+                completed = True
+            finally:
+                if not completed:
+                    self._undo(outermost)
+
+    def _undo(self, outermost: bool) -> None:
+        """Takes back the innermost transaction, unless SQLite did it (a full disk, for one)."""
+        if not self._connection.in_transaction:
+            return
+        if outermost:
+            self._connection.execute("ROLLBACK")
+        else:
+            self._connection.execute("ROLLBACK TO inner")
+            self._connection.execute("RELEASE inner")
+
+    def rows(self, question: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """All rows that a SELECT answers, with what this thread's own transaction has changed."""
+        with self._guard:
+            return self._connection.execute(question, values).fetchall()
+
+    def _advance(self) -> None:
+        """Takes the steps of the schema that this database has not taken yet."""
+        with self.transaction() as connection:
+            taken = connection.execute("PRAGMA user_version").fetchone()[0]
+            if taken > len(STEPS):
+                raise StateTooNew(
+                    f"{self.folder} was written by a newer davkeep (schema {taken}, this one"
+                    f" knows {len(STEPS)}): use that version, or another state folder."
+                )
+            for statement in (each for step in STEPS[taken:] for each in step):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+
+
+def _lock(path: Path) -> int:
+    """The descriptor of the locked file `path`; the lock ends when it is closed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StateInUse(f"{path.parent} is in use by another davkeep.") from None
+    return descriptor
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection without transactions of its own, to a file that only its owner can read."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    with ExitStack() as undo:
+        undo.callback(connection.close)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        undo.pop_all()
+    return connection

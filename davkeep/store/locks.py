@@ -1,0 +1,209 @@
+"""Write locks (RFC 4918 6 and 7)."""
+
+import json
+import math
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from davkeep.store.database import Database
+from davkeep.store.subtrees import BELOW, IN_SUBTREE, ancestors, subtree
+
+Scope: TypeAlias = Literal["exclusive", "shared"]
+LockDepth: TypeAlias = Literal["0", "infinity"]
+
+#: The columns of the table in the order of Lock's attributes.
+_COLUMNS = "token, path, url, depth, scope, owner, principal, timeout, expires"
+
+#: Finds the tokens in a JSON array, however many they are.
+_TOKEN_IN = "token IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock, as it stood when it was asked for.
+
+    `path` is the real path of the entry whose URL was locked (the lock root), `url` its href as the
+    client knows it, `owner_xml` the content of DAV:owner as it was sent, `principal` the name of
+    the user who took it ("" for anonymous). `timeout` is what was granted, in seconds, and
+    `expires` the end in epoch seconds; both are None for a lock that does not expire.
+    """
+
+    token: str
+    path: bytes
+    url: str
+    depth: LockDepth
+    scope: Scope
+    owner_xml: bytes
+    principal: str
+    timeout: float | None
+    expires: float | None
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds until it expires, at least 0 (a held lock may be past its end), or None."""
+        return None if self.expires is None else max(0.0, self.expires - now)
+
+
+class LockConflict(Exception):
+    """A lock cannot be granted because of `locks`: 423, or within a 207 for those below."""
+
+    def __init__(self, locks: Collection[Lock]) -> None:
+        super().__init__(f"{len(locks)} locks are in the way")
+        self.locks = tuple(locks)
+
+
+class Locks:
+    """All locks. `clock` gives epoch seconds.
+
+    An expired lock is invisible everywhere, and its row goes with the next change. A held one does
+    not expire: an operation holds the tokens that it relies on. Every change is one transaction, or
+    a part of the one around it; what is held is no part of a transaction, and is forgotten when the
+    process ends. A path that is not absolute and plain raises ValueError.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        #: How often each token is held. Written only inside a transaction of the database, and so
+        #: by one thread at a time; a thread that reads meanwhile sees the count before or after.
+        self._held: Counter[str] = Counter()
+
+    def acquire(
+        self,
+        path: bytes,
+        *,
+        url: str,
+        depth: LockDepth,
+        scope: Scope,
+        owner_xml: bytes = b"",
+        principal: str = "",
+        timeout: float | None,
+    ) -> Lock:
+        """A new lock on `path`, for `timeout` seconds, or for ever with None.
+
+        Raises LockConflict with every lock in the way (RFC 4918 6.1, 9.10.5): those that cover the
+        path, and for depth infinity those below it, where one of both is exclusive.
+        """
+        token, now = f"urn:uuid:{uuid.uuid4()}", self._clock()
+        lock = Lock(
+            token, path, url, depth, scope, owner_xml, principal, timeout, _end(now, timeout)
+        )
+        with self._database.transaction() as connection:
+            self._purge()
+            near = self.covering(path) + (self.below(path) if depth == "infinity" else [])
+            if conflicts := [each for each in near if "exclusive" in (scope, each.scope)]:
+                raise LockConflict(conflicts)
+            connection.execute(
+                f"INSERT INTO locks ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(lock)
+            )
+        return lock
+
+    def find(self, token: str) -> Lock | None:
+        """The lock with this token, or None if there is none."""
+        found = self._select("token = ?", (token,))
+        return found[0] if found else None
+
+    def covering(self, path: bytes) -> list[Lock]:
+        """The locks on `path` itself, and those of depth infinity on what is above it."""
+        above = ancestors(path)
+        marks = ", ".join("?" * len(above))
+        condition = f"path = ? OR (path IN ({marks}) AND depth = 'infinity')"
+        return self._select(condition, (path, *above))
+
+    def below(self, path: bytes) -> list[Lock]:
+        """The locks strictly below `path`, of either depth."""
+        return self._select(BELOW, subtree(path)[1:])
+
+    def refresh(self, token: str, timeout: float | None) -> Lock | None:
+        """Starts the lock's time anew (RFC 4918 9.10.2); None if there is no such lock."""
+        with self._database.transaction() as connection:
+            self._purge()
+            lock = self.find(token)
+            if lock is None:
+                return None
+            lock = replace(lock, timeout=timeout, expires=_end(self._clock(), timeout))
+            connection.execute(
+                "UPDATE locks SET timeout = ?, expires = ? WHERE token = ?",
+                (lock.timeout, lock.expires, token),
+            )
+            return lock
+
+    def release(self, token: str) -> bool:
+        """Ends the lock, also a held one; False if there is no such lock."""
+        with self._database.transaction() as connection:
+            self._purge()
+            return connection.execute("DELETE FROM locks WHERE token = ?", (token,)).rowcount > 0
+
+    def end_at_or_below(self, path: bytes, keep: Collection[str] = ()) -> list[Lock]:
+        """Ends the locks on `path` and below it, except those whose tokens are in `keep`.
+
+        Answers the locks that it ended. For a source that was moved or deleted, and for what was
+        overwritten: there the locks whose tokens were submitted stay (the promises, Locks).
+        """
+        with self._database.transaction() as connection:
+            self._purge()
+            found = self._select(IN_SUBTREE, subtree(path))
+            ended = [lock for lock in found if lock.token not in keep]
+            connection.executemany(
+                "DELETE FROM locks WHERE token = ?", [(lock.token,) for lock in ended]
+            )
+            return ended
+
+    def hold(self, tokens: Iterable[str]) -> frozenset[str]:
+        """Keeps these locks from expiring until `unhold` was called as often.
+
+        Answers the tokens that have a lock. Those without one, because it expired before, are
+        counted but bring nothing back.
+        """
+        asked = frozenset(tokens)
+        with self._database.transaction():
+            self._purge()
+            self._held.update(asked)
+            return frozenset(
+                lock.token for lock in self._select(_TOKEN_IN, (json.dumps(list(asked)),))
+            )
+
+    def unhold(self, tokens: Iterable[str]) -> None:
+        """Undoes one `hold` of the same tokens: a lock whose time is over ends with the last."""
+        with self._database.transaction():
+            self._held = self._held - Counter(frozenset(tokens))
+
+    @contextmanager
+    def holding(self, tokens: Iterable[str]) -> Iterator[frozenset[str]]:
+        """Holds these locks for as long as the block runs; gives what `hold` answers."""
+        held = frozenset(tokens)
+        locked = self.hold(held)
+        try:
+            yield locked
+        finally:
+            self.unhold(held)
+
+    def _select(self, condition: str, values: tuple[Any, ...]) -> list[Lock]:
+        """The locks that `condition` finds and that have not expired, nearest to the root first."""
+        question = f"SELECT {_COLUMNS} FROM locks WHERE ({condition}) ORDER BY path, token"
+        locks = [Lock(*row) for row in self._database.rows(question, values)]
+        now = self._clock()
+        return [lock for lock in locks if not self._is_expired(lock, now)]
+
+    def _is_expired(self, lock: Lock, now: float) -> bool:
+        return lock.expires is not None and lock.expires <= now and not self._held[lock.token]
+
+    def _purge(self) -> None:
+        """Removes what has expired; called inside a transaction, at the beginning of a change."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"DELETE FROM locks WHERE expires <= ? AND NOT {_TOKEN_IN}",
+                (self._clock(), json.dumps(list(self._held))),
+            )
+
+
+def _end(now: float, timeout: float | None) -> float | None:
+    """When a lock of `timeout` seconds ends. Raises ValueError if it would end at once."""
+    if timeout is None:
+        return None
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"a lock cannot last {timeout} seconds")
+    return now + timeout

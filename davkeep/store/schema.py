@@ -1,0 +1,35 @@
+"""The tables of the database, as the steps that led to them."""
+
+#: Each step is a tuple of statements. A database's `user_version` says how many steps it has taken.
+#: A step that was ever released is never changed: a new one is appended.
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        # One row for each dead property. `path` is the entry's real path in the file system,
+        # `name` is in Clark notation, `value` is the property's element, serialised.
+        """
+        CREATE TABLE properties (
+            path BLOB NOT NULL,
+            name TEXT NOT NULL,
+            value BLOB NOT NULL,
+            PRIMARY KEY (path, name)
+        ) WITHOUT ROWID
+        """,
+        # One row for each lock. `timeout` is in seconds, `expires` in epoch seconds; both are
+        # null for a lock that does not expire.
+        """
+        CREATE TABLE locks (
+            token TEXT PRIMARY KEY NOT NULL,
+            path BLOB NOT NULL,
+            url TEXT NOT NULL,
+            depth TEXT NOT NULL CHECK (depth IN ('0', 'infinity')),
+            scope TEXT NOT NULL CHECK (scope IN ('exclusive', 'shared')),
+            owner BLOB NOT NULL,
+            principal TEXT NOT NULL,
+            timeout REAL,
+            expires REAL
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX locks_by_path ON locks (path)",
+        "CREATE INDEX locks_by_end ON locks (expires) WHERE expires IS NOT NULL",
+    ),
+)

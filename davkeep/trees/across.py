@@ -1,0 +1,113 @@
+"""MOVE across file systems: a staged copy, a swap, and only then the removal of the source."""
+
+import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import ExitStack
+
+from davkeep.trees.build import Build
+from davkeep.trees.emptying import Emptying
+from davkeep.trees.mounts import refuse_mounts
+from davkeep.trees.purge import purge
+from davkeep.trees.removable import Scan
+from davkeep.trees.renames import rename_noreplace
+from davkeep.trees.share import Entry
+from davkeep.trees.staging import GONE, Name, Staging, Swap, announce
+from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
+
+
+def move_across(
+    source: Entry, destination: Entry, control: Control, *, existing: os.stat_result | None
+) -> Steps:
+    """Move where a rename answers EXDEV; ``existing`` is what the destination was.
+
+    Up to the effective point source and destination stay whole whatever happens, and any member
+    that cannot be copied, or removed afterwards, ends it there.
+    """
+    refuse_mounts(source.parent_fd, source.name)
+    before = source.stat()
+    blocked = yield from _blocked(source)
+    if blocked:
+        return Result(created=False, complete=False, errors=blocked)
+    with ExitStack() as undo:
+        staging = Staging(destination.parent_fd, control)
+        undo.callback(staging.discard)
+        build = Build(source, staging, control, follow_links=False)
+        yield from build.steps()
+        if build.errors:
+            return Result(created=False, complete=False, errors=tuple(build.errors))
+        refuse_mounts(source.parent_fd, source.name)
+        if existing is not None:
+            refuse_mounts(destination.parent_fd, destination.name)
+        swap = Swap(staging, (destination.parent_fd, destination.name), control)
+        swap.make(existed=existing is not None)
+        undo.callback(swap.undo)
+        hidden = _hidden(source, before, control)
+        if hidden is not None:
+            undo.callback(rename_noreplace, *hidden, source.parent_fd, source.name)
+        announce(control, destination.parent_fd, source.parent_fd)
+        undo.pop_all()
+    errors = yield from _retire(source, hidden, swap.old, control)
+    return Result(created=swap.created, complete=True, errors=errors)
+
+
+def _blocked(
+    source: Entry,
+) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+    """Return the members of the source that could not be removed after copying."""
+    access = os.W_OK | os.X_OK
+    if not os.access(".", access, dir_fd=source.parent_fd, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    scan = Scan(restoring=True)
+    yield from scan.steps(source.parent_fd, source.name)
+    return tuple(scan.blocked)
+
+
+def _hidden(source: Entry, before: os.stat_result, control: Control) -> Name | None:
+    """Put the source out of sight and return where; None if its file system cannot rename it.
+
+    Raises ESTALE if it is no longer what was copied: somebody replaced it, or the destination is
+    the same directory behind another mount, and removing it would lose what has just been placed.
+    """
+    if not os.path.samestat(source.stat(), before):
+        raise OSError(errno.ESTALE, "The source was replaced while it was copied")
+    hidden = (source.parent_fd, control.staging_name + GONE)
+    try:
+        rename_noreplace(source.parent_fd, source.name, *hidden)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return None
+    return hidden
+
+
+def _retire(
+    source: Entry, hidden: Name | None, old: Name | None, control: Control
+) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+    """Purge what was replaced, then the source; return what is still visible of the source."""
+    done = False
+    try:
+        if old is not None:
+            yield from purge(*old, control, counted=False)
+        errors: tuple[MemberError, ...] = ()
+        if hidden is not None:
+            yield from purge(*hidden, control, counted=False)
+        else:
+            errors = yield from _removed_in_place(source)
+        done = True
+    finally:
+        control.left_behind |= not done
+    return errors
+
+
+def _removed_in_place(
+    source: Entry,
+) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+    if not stat.S_ISDIR(source.stat().st_mode):
+        os.unlink(source.name, dir_fd=source.parent_fd)
+        return ()
+    yield Lane.LONG
+    emptying = Emptying(None, restoring=True)
+    yield from emptying.steps(source.parent_fd, source.name)
+    return tuple(emptying.errors)

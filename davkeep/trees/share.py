@@ -1,0 +1,279 @@
+"""A share: one folder that is served, and the entries in it.
+
+Every path is resolved once, directory by directory, on file descriptors; what is done afterwards is
+done to a name in an open directory, so no symbolic link can be swapped in underneath.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from enum import Enum, auto
+from types import TracebackType
+
+from davkeep.trees import listing
+from davkeep.trees.identity import etag_of, identity_of
+from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
+from davkeep.trees.names import is_hidden_name, is_segment
+from davkeep.trees.place import Identity, Place, place_of
+from davkeep.trees.steps import Segments
+
+__all__ = ["Entry", "Kind", "Place", "Share", "etag_of", "is_hidden_name"]
+
+#: A directory only passed through: needs search permission, not read permission.
+_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: A member to read: a FIFO does not block, a link is not followed.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Kind(Enum):
+    """What an entry is."""
+
+    FILE = auto()
+    COLLECTION = auto()
+    LINK = auto()
+    SPECIAL = auto()
+
+
+def kind_of(status: os.stat_result) -> Kind:
+    """Return what ``status`` describes; FIFOs, sockets and devices are special."""
+    kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.COLLECTION, stat.S_IFLNK: Kind.LINK}
+    return kinds.get(stat.S_IFMT(status.st_mode), Kind.SPECIAL)
+
+
+class Entry:
+    """A name in an open directory of a share, whether or not something is there.
+
+    Owns ``parent_fd`` (an O_PATH descriptor); close it, or use it as a context manager. The share's
+    root is the name ``.`` in itself.
+    """
+
+    def __init__(
+        self, share: "Share", segments: Segments, parent_fd: int, above: tuple[Identity, ...]
+    ) -> None:
+        """Take over ``parent_fd``; ``above`` are the directories from ``/`` to the parent."""
+        self.share = share
+        #: Real names below the share's root, symbolic links resolved.
+        self.segments = segments
+        self.parent_fd = parent_fd
+        self.is_root = not segments
+        self.name = segments[-1] if segments else "."
+        self._above = above
+
+    def __enter__(self) -> "Entry":
+        """Return the entry itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the parent's descriptor; a second time does nothing."""
+        if self.parent_fd >= 0:
+            os.close(self.parent_fd)
+            self.parent_fd = -1
+
+    @property
+    def path(self) -> bytes:
+        """The real path of the entry, key of everything stored about it. Not for clients."""
+        below = (os.fsencode(segment) for segment in self.segments)
+        return b"/".join((os.fsencode(self.share.folder.rstrip("/")), *below)) or b"/"
+
+    @property
+    def place(self) -> Place:
+        """Where the entry is now; see ``Place``."""
+        names = [name for name in self.share.folder.split("/") if name]
+        identities = self._above
+        status = None if self.is_root else self.find()
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            identities = (*identities, identity_of(status))
+        return place_of((*names, *self.segments), identities)
+
+    @property
+    def kind(self) -> Kind | None:
+        """What is there; None for nothing. Raises as ``find`` does."""
+        status = self.find()
+        return None if status is None else kind_of(status)
+
+    def stat(self) -> os.stat_result:
+        """Return the status of what is there.
+
+        FileNotFoundError (404) for nothing; ELOOP (403) for a symbolic link in a share that does
+        not follow them.
+        """
+        status = os.lstat(self.name, dir_fd=self.parent_fd) if not self.is_root else self._root()
+        if stat.S_ISLNK(status.st_mode) and not self.share.follow_symlinks:
+            raise OSError(errno.ELOOP, "Symbolic links are not followed here")
+        return status
+
+    def find(self) -> os.stat_result | None:
+        """Return the status of what is there, None for nothing; otherwise as ``stat``."""
+        try:
+            return self.stat()
+        except FileNotFoundError:
+            return None
+
+    def open(self) -> int:
+        """Open a file for reading and return the descriptor, which is the caller's to close.
+
+        IsADirectoryError for a collection; EACCES (403) for a FIFO, socket or device.
+        """
+        kind = self.kind
+        if kind is Kind.COLLECTION:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if kind is Kind.SPECIAL:
+            raise _not_a_file()
+        fd = os.open(self.name, _READ, dir_fd=self.parent_fd)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise _not_a_file()
+        return fd
+
+    def require_writable(self) -> None:
+        """Raise EROFS (403) in a share that is served read-only."""
+        if self.share.readonly:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def refuse_root(self) -> None:
+        """Raise EPERM (403) for the share's root, which no operation moves, replaces or removes."""
+        if self.is_root:
+            raise PermissionError(errno.EPERM, "The root of a share stays where it is")
+
+    def _root(self) -> os.stat_result:
+        return os.fstat(self.parent_fd)
+
+
+class Share:
+    """A served folder, opened once.
+
+    ``follow_symlinks`` false: links are hidden and refused; true: followed, never out of the share.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        follow_symlinks: bool = False,
+        readonly: bool = False,
+    ) -> None:
+        """Open ``folder``; raises OSError when it is no directory that can be opened."""
+        self.folder = os.path.realpath(folder)
+        self.follow_symlinks = follow_symlinks
+        self.readonly = readonly
+        self._root_fd = os.open(self.folder, _PASS)
+        self._above = tuple(_identities(self.folder))
+
+    def __enter__(self) -> "Share":
+        """Return the share itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the root; entries that are still open stay usable."""
+        if self._root_fd >= 0:
+            os.close(self._root_fd)
+            self._root_fd = -1
+
+    def entry(self, segments: Iterable[str], *, follow_last: bool = True) -> Entry:
+        """Return the entry at ``segments``; the caller closes it.
+
+        ``follow_last`` false leaves a link that is the last segment as it is, for what concerns the
+        name rather than the content: DELETE, MOVE, and the destination of a COPY. Raises
+        FileNotFoundError (409, or 404 for reading) when a parent is missing, NotADirectoryError
+        when it is none, ELOOP or EACCES (403) for links that may not be followed and for reserved
+        names, ValueError for a segment that cannot be a name.
+        """
+        path = tuple(segments)
+        for segment in path:
+            _check(segment)
+        for _ in range(MAX_LINKS + 1):
+            found = self._walk(path, follow_last)
+            if isinstance(found, Entry):
+                return found
+            path = found
+            if any(is_hidden_name(segment) for segment in path):
+                raise outside()
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+    def members(self, collection: Entry | Segments) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield name and status of each visible member, in no order; see ``listing``."""
+        if isinstance(collection, Entry):
+            yield from listing.members(self, collection)
+            return
+        with self.entry(collection) as entry:
+            yield from listing.members(self, entry)
+
+    def _walk(self, path: Segments, follow_last: bool) -> Entry | Segments:
+        """Return the entry, or the path to try next because a link was on the way."""
+        fd = os.dup(self._root_fd)
+        above = list(self._above)
+        keep = False
+        try:
+            for index, segment in enumerate(path):
+                last = index == len(path) - 1
+                if segment == "..":
+                    return _parent(path, index)
+                if self.follow_symlinks and (follow_last or not last):
+                    target = link_target(fd, segment)
+                    if target is not None:
+                        return expanded(self.folder, path[:index], target, path[index + 1 :])
+                if not last:
+                    fd = _step(fd, segment)
+                    above.append(identity_of(os.fstat(fd)))
+            keep = True
+            return Entry(self, path, fd, tuple(above))
+        finally:
+            if not keep:
+                os.close(fd)
+
+
+def _step(fd: int, name: str) -> int:
+    """Go one directory down, closing the one above only when that worked."""
+    try:
+        below = os.open(name, _PASS, dir_fd=fd)
+    except NotADirectoryError:
+        if link_target(fd, name) is not None:
+            raise OSError(errno.ELOOP, "Symbolic links are not followed here") from None
+        raise
+    os.close(fd)
+    return below
+
+
+def _parent(path: Segments, index: int) -> Segments:
+    if index == 0:
+        raise outside()
+    return (*path[: index - 1], *path[index + 1 :])
+
+
+def _check(segment: str) -> None:
+    if not is_segment(segment):
+        raise ValueError(f"no name of a member: {segment!r}")
+    if is_hidden_name(segment):
+        raise PermissionError(errno.EACCES, "The name is reserved")
+
+
+def _not_a_file() -> PermissionError:
+    return PermissionError(errno.EACCES, "Not a regular file")
+
+
+def _identities(folder: str) -> Iterator[Identity]:
+    """Yield the identities of ``/`` and of every directory down to ``folder``."""
+    path = "/"
+    yield identity_of(os.stat(path))
+    for name in folder.split("/"):
+        if name:
+            path = os.path.join(path, name)
+            yield identity_of(os.stat(path))

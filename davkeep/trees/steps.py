@@ -1,0 +1,93 @@
+"""The shape of work: a generator that yields wherever it may be paused, slowed down or cancelled.
+
+The engine never sleeps, starts no thread and reads no clock. Whoever drives the generator decides
+about time slices, the throttle and cancelling. Closing it at a checkpoint cancels the work: what
+was staged is removed, what was out of sight comes back (the promises, DELETE).
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Literal
+
+from davkeep.words.progress import Progress
+
+#: The most that one system call copies, in bytes, so that cancelling and the throttle act soon.
+BLOCK_SIZE = 8 * 1024 * 1024
+
+#: Names from the root of one side down to a member; ``()`` is the root itself.
+Segments = tuple[str, ...]
+
+
+class Lane(Enum):
+    """What the next stretch of work is, said by the work itself."""
+
+    SHORT = auto()
+    """A rename, a swap, a scan that comes before one: never waits for something long."""
+    LONG = auto()
+    """Bulk work: copying, purging, flushing."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberError:
+    """One member that could not be treated.
+
+    ``path`` is relative to the root of ``side``. The door turns it into a line of the 207.
+    """
+
+    side: Literal["source", "destination"]
+    path: Segments
+    error: OSError
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How work ended.
+
+    ``created``: nothing was at the destination before. ``complete``: the change was made (with
+    ``errors``, all but those members); otherwise nothing that a reader sees has changed.
+    """
+
+    created: bool
+    complete: bool
+    errors: tuple[MemberError, ...] = ()
+
+
+class DestinationError(OSError):
+    """The destination as a whole failed (full, read-only, broken); nothing visible was changed.
+
+    Its ``errno`` decides the HTTP status: 507, 403 or 500 (the promises, COPY and MOVE).
+    """
+
+
+#: Work under way. A yielded ``Lane`` says what comes next, ``None`` is a plain checkpoint.
+Steps = Generator[Lane | None, None, Result]
+
+
+def _nothing() -> None:
+    """Stand in for a store when nothing depends on the tree."""
+
+
+@dataclass(slots=True)
+class Control:
+    """What one piece of work shares with its driver.
+
+    ``staging_name`` is the hidden sibling that the work may create: ``.davkeep-<instance>-<id>``.
+    ``effective`` is called exactly once, at the effective point: after the swap or rename and the
+    flush of the parent directory, before anything is purged. What the store has to change in the
+    same moment is done there. ``left_behind`` says, however the work ended, that something it could
+    not remove stays hidden under the staging name (or that name and a suffix of ``renames``).
+    """
+
+    staging_name: str
+    progress: Progress = field(default_factory=Progress)
+    fsync: bool = True
+    block_size: int = BLOCK_SIZE
+    effective: Callable[[], None] = _nothing
+    is_effective: bool = False
+    left_behind: bool = False
+
+    def reach_effective_point(self) -> None:
+        """Tell the driver that the name space shows the final state from now on."""
+        self.is_effective = True
+        self.effective()

@@ -1,0 +1,212 @@
+"""PUT (RFC 4918 9.7): a staged file that takes the place of the old one when it is complete."""
+
+import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import ExitStack
+from types import TracebackType
+
+from davkeep.trees.attributes import give_attributes_of, give_new_file_mode
+from davkeep.trees.content import ContentCopy, write_all
+from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.purge import purge_now
+from davkeep.trees.renames import rename_noreplace
+from davkeep.trees.share import Entry
+from davkeep.trees.staging import Name, Staging, Swap, announce, is_collection
+from davkeep.trees.steps import Control, Lane, Result, Steps
+
+_STAGE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SPOOL = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Upload:
+    """One upload, from its first byte to its commit; ``abort`` or the end of ``with`` drops it.
+
+    Readers see the old file until the commit. ``destination`` must stay open until then. Owns the
+    staged file: beside the destination, or in the folder ``spool``.
+    """
+
+    def __init__(self, destination: Entry, control: Control, spool: str | None = None) -> None:
+        """Stage an empty file of mode 0600.
+
+        Raises IsADirectoryError (405) for a collection, PermissionError (403) for what else cannot
+        be replaced by us, DestinationError (507, 403, 500) if nothing can be staged.
+        """
+        destination.require_writable()
+        _refuse(destination, destination.find())
+        #: Bytes written so far.
+        self.size = 0
+        #: Status of the stored file, from which its ETag is made; None before the commit.
+        self.stored: os.stat_result | None = None
+        self._destination = destination
+        self._control = control
+        with ExitStack() as opened:
+            folder_fd = destination.parent_fd
+            if spool is not None:
+                folder_fd = _opened(spool, _SPOOL)
+                opened.callback(os.close, folder_fd)
+            self._staging, self._fd = _stage(folder_fd, control)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> "Upload":
+        """Return the upload itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Drop what has not been committed."""
+        self.abort()
+
+    def write(self, block: bytes | memoryview) -> None:
+        """Append a block. Raises DestinationError (507, 403, 500)."""
+        try:
+            write_all(self._fd, block)
+        except WriteError as failure:
+            raise destination_error(failure.error) from failure
+        self.size += len(block)
+        self._control.progress.bytes_done += len(block)
+
+    def abort(self) -> None:
+        """Remove the staged file; does nothing after the commit or a second time."""
+        self._close()
+        self._staging.discard()
+        self._opened.close()
+
+    def commit(self, *, replace: bool = True) -> Steps:
+        """Flush the file and give it its name; closing the steps before that aborts the upload.
+
+        An existing file's mode, ACL, user attributes, owner and group are kept where permitted.
+        Raises FileExistsError (412) with ``replace`` false and a file there, and otherwise as the
+        constructor does; the old file is whole then and nothing is left.
+        """
+        destination, control = self._destination, self._control
+        final: Name = (destination.parent_fd, destination.name)
+        with ExitStack() as undo:
+            undo.callback(self.abort)
+            yield from self._beside()
+            self._dress(replace=replace)
+            yield from self._flush()
+            yield Lane.SHORT
+            swap = Swap(self._staging, final, control)
+            self._swap(swap, replace=replace)
+            undo.callback(swap.undo)
+            if swap.old is not None and is_collection(swap.old):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            announce(control, destination.parent_fd)
+            undo.pop_all()
+        self.stored = os.fstat(self._fd)
+        self.abort()
+        if swap.old is not None:
+            purge_now(*swap.old, control)
+        return Result(created=swap.created, complete=True)
+
+    def _swap(self, swap: Swap, *, replace: bool) -> None:
+        existing = self._refused(replace=replace)
+        try:
+            swap.make(existed=existing is not None)
+        except FileExistsError:
+            if not replace:
+                raise
+            self._refused(replace=replace)
+            swap.make(existed=True)
+
+    def _refused(self, *, replace: bool) -> os.stat_result | None:
+        """Return what is at the destination, unless it must not be replaced."""
+        existing = self._destination.find()
+        if existing is not None and not replace:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        _refuse(self._destination, existing)
+        return existing
+
+    def _dress(self, *, replace: bool) -> None:
+        """Give the staged file the attributes that it is to have under its name."""
+        entry = self._destination
+        existing = self._refused(replace=replace)
+        try:
+            if existing is None:
+                give_new_file_mode(self._fd, entry.parent_fd)
+            else:
+                give_attributes_of(entry.parent_fd, entry.name, self._fd)
+        except OSError as error:
+            raise destination_error(error) from error
+
+    def _beside(self) -> Generator[Lane | None, None, None]:
+        """Bring the staged file from the spool to beside the destination."""
+        beside = (self._destination.parent_fd, self._control.staging_name)
+        if self._staging.name == beside:
+            return
+        spooled = self._staging
+        try:
+            rename_noreplace(*spooled.name, *beside)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise destination_error(error) from error
+            yield from self._copied()
+            return
+        spooled.is_ours = False
+        self._staging = Staging(beside[0], self._control)
+        self._staging.is_ours = True
+
+    def _copied(self) -> Generator[Lane | None, None, None]:
+        """Copy the spooled file, which is on another file system, and go on with the copy."""
+        yield Lane.LONG
+        self._control.progress.bytes_total = 2 * self.size
+        staging, fd = _stage(self._destination.parent_fd, self._control)
+        with ExitStack() as undo:
+            undo.callback(staging.discard)
+            undo.callback(os.close, fd)
+            try:
+                yield from ContentCopy(self._control).steps(self._fd, fd, os.fstat(self._fd))
+            except WriteError as failure:
+                raise destination_error(failure.error) from failure
+            undo.pop_all()
+        self._close()
+        self._staging.discard()
+        self._staging, self._fd = staging, fd
+
+    def _flush(self) -> Generator[Lane | None, None, None]:
+        if not self._control.fsync:
+            return
+        if self.size > self._control.block_size:
+            yield Lane.LONG
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise destination_error(error) from error
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _refuse(destination: Entry, existing: os.stat_result | None) -> None:
+    """Raise the error for what a file cannot be put over."""
+    if existing is None:
+        return
+    if stat.S_ISDIR(existing.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    name, parent_fd = destination.name, destination.parent_fd
+    writable = os.access(name, os.W_OK, dir_fd=parent_fd, effective_ids=True, follow_symlinks=False)
+    if not (stat.S_ISREG(existing.st_mode) and writable):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _stage(folder_fd: int, control: Control) -> tuple[Staging, int]:
+    """Make the staged file and return it with its descriptor."""
+    staging = Staging(folder_fd, control)
+    fd = _opened(control.staging_name, _STAGE, folder_fd)
+    staging.is_ours = True
+    return staging, fd
+
+
+def _opened(path: str, flags: int, folder_fd: int | None = None) -> int:
+    try:
+        return os.open(path, flags, 0o600, dir_fd=folder_fd)
+    except OSError as error:
+        raise destination_error(error) from error

@@ -1,0 +1,1 @@
+"""The field's words as pure code: header fields, statuses, interim responses, configuration."""

@@ -1,0 +1,134 @@
+"""The block `davkeep:` of the configuration, with its defaults."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, Strict
+
+from davkeep.words.configuration.bounds import (
+    Block,
+    Network,
+    PositiveSeconds,
+    Rate,
+    Seconds,
+    Text,
+    Texts,
+    Threads,
+    refused,
+)
+
+Proxy = Literal[
+    "auto",
+    "none",
+    "nginx",
+    "apache",
+    "haproxy",
+    "caddy",
+    "squid",
+    "varnish",
+    "lighttpd",
+    "traefik",
+    "envoy",
+]
+
+
+def _web_address(url: str) -> str:
+    allowed = "a URL that begins with http:// or https:// and names a host"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise refused(allowed)
+    return url
+
+
+class ProfileRow(Block):
+    """A client's row, added before the built-in ones.
+
+    Further columns are checked where the table of profiles is.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Any]
+
+    name: Text
+    #: What the User-Agent field is compared with.
+    agent: Text
+    #: Interim responses that one request may get; 0: none. None: no limit of its own.
+    cap: Annotated[int | None, Field(ge=0, description="a whole number, 0 or more, or null")] = None
+    #: Seconds that the client waits for a sign of life. None: unknown.
+    patience: Annotated[
+        float | None, Field(gt=0, allow_inf_nan=False, description="seconds above 0, or null")
+    ] = None
+
+
+class Keepalive(Block):
+    """When interim responses are sent."""
+
+    interim: Literal["auto", "always", "never"] = "auto"
+    #: The longest silence, in seconds, before the first; a profile may speak earlier.
+    first_after: PositiveSeconds = 10.0
+    #: The longest silence, in seconds, between them; a profile's cap still holds.
+    interval: PositiveSeconds = 10.0
+    #: The proxy in front of the server.
+    behind_proxy: Proxy = "auto"
+    profiles: Annotated[
+        tuple[ProfileRow, ...], Strict(False), Field(description="a list of mappings")
+    ] = ()
+
+
+class Operations(Block):
+    """How long operations run."""
+
+    #: Long operations that run at the same time.
+    workers: Threads = 2
+    #: Seconds within which an operation is answered inline.
+    grace: Seconds = 0.25
+    #: Seconds that a finished operation stays readable.
+    keep_results: Seconds = 900.0
+    #: What happens to an operation when the last of its waiters has gone.
+    on_disconnect: Literal["continue", "cancel"] = "continue"
+    #: Throttle of one operation.
+    max_members_per_second: Rate = None
+    max_bytes_per_second: Rate = None
+    #: Seconds that a conflicting request waits before its 423.
+    conflict_wait: Seconds = 2.0
+
+
+class Put(Block):
+    """How uploads are staged."""
+
+    #: A folder on fast storage; None stages beside the target.
+    spool: Text | None = None
+
+
+class Webhook(Block):
+    """Who is told of an operation's end."""
+
+    url: Annotated[str, AfterValidator(_web_address)]
+    #: Signs what is sent; None: unsigned. Never shown.
+    secret: SecretStr | None = None
+
+
+class Davkeep(Block):
+    """Everything that davkeep adds to WsgiDAV's own keys."""
+
+    keepalive: Keepalive = Keepalive()
+    operations: Operations = Operations()
+    put: Put = Put()
+    #: Flush to the disk before a change takes effect (see the promises, Durability).
+    fsync: bool = True
+    #: User names that see and cancel everybody's operations.
+    administrators: Texts = ()
+    #: Peers whose forwarding fields are believed.
+    trusted_proxies: Annotated[
+        tuple[Network, ...], Strict(False), Field(description="a list of addresses")
+    ] = ()
+    webhooks: Annotated[
+        tuple[Webhook, ...], Strict(False), Field(description="a list of mappings")
+    ] = ()
+    #: Folder of the database. None until the settings are loaded, which then choose one below
+    #: the XDG state folder for the set of roots.
+    state: Text | None = None

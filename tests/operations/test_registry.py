@@ -1,0 +1,223 @@
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from davkeep.operations import (
+    Conflict,
+    Mode,
+    Operation,
+    Outcome,
+    Registry,
+    RepeatKey,
+    State,
+)
+from davkeep.trees.steps import Result, Steps
+
+DEADLINE = 10.0
+DONE = Result(created=True, complete=True)
+KEY = RepeatKey("ann", "COPY", "/a", "/b")
+
+
+def _work(_: Operation) -> Steps:
+    yield None
+    return DONE
+
+
+def _conclude(_: object) -> Outcome:
+    return Outcome(201)
+
+
+@pytest.fixture
+def registry(bench: Any) -> Registry:
+    return Registry(bench.lanes, keep_results=900.0, clock=lambda: 5_000.0, monotonic=bench.clock)
+
+
+def test_an_operation_is_described_by_its_request(registry: Registry) -> None:
+    """The key names owner, method and both paths, and the epoch clock gives the moment."""
+    operation = registry.admit(KEY, [], _work, _conclude)
+    assert (operation.owner, operation.method) == ("ann", "COPY")
+    assert (operation.source, operation.destination) == ("/a", "/b")
+    assert operation.created == 5_000.0
+    assert operation.state is State.PENDING
+    assert registry.get(operation.id) is operation
+
+
+def test_a_repeat_joins_while_it_runs_and_begins_anew_after(registry: Registry) -> None:
+    """The same request gives the same operation until that is over."""
+    first = registry.admit(KEY, [], _work, _conclude)
+    assert registry.running(KEY) is first
+    assert registry.admit(KEY, [], _work, _conclude) is first
+    registry.begin(first, DEADLINE)
+    assert registry.running(KEY) is None
+    assert registry.admit(KEY, [], _work, _conclude) is not first
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        RepeatKey("bob", "COPY", "/a", "/b"),
+        RepeatKey("ann", "MOVE", "/a", "/b"),
+        RepeatKey("ann", "COPY", "/x", "/b"),
+        RepeatKey("ann", "COPY", "/a", "/x"),
+        RepeatKey("ann", "COPY", "/a", "/b", depth="0"),
+        RepeatKey("ann", "COPY", "/a", "/b", overwrite="F"),
+        RepeatKey("ann", "COPY", "/a", "/b", if_="(<urn:x>)"),
+        RepeatKey("ann", "COPY", "/a", "/b", if_match='"x"'),
+        RepeatKey("ann", "COPY", "/a", "/b", digest="x"),
+        RepeatKey("", "COPY", "/a", "/b", address="10.0.0.1"),
+    ],
+)
+def test_another_request_does_not_join(registry: Registry, other: RepeatKey) -> None:
+    """Each of the parts that make a request the same keeps others apart."""
+    first = registry.admit(KEY, [], _work, _conclude)
+    assert registry.admit(other, [], _work, _conclude) is not first
+
+
+def test_an_address_belongs_to_the_anonymous_owner() -> None:
+    """A user who is known by name is the same from every address."""
+    with pytest.raises(ValueError, match="address"):
+        RepeatKey("ann", "COPY", "/a", address="10.0.0.1")
+
+
+def test_a_put_joins_only_with_an_equal_digest(registry: Registry) -> None:
+    """A PUT whose body is not known to be equal is a later write."""
+    blind = RepeatKey("ann", "PUT", "/a")
+    known = RepeatKey("ann", "PUT", "/a", digest="sha-256=abc")
+    first = registry.admit(blind, [], _work, _conclude)
+    assert registry.admit(blind, [], _work, _conclude) is not first
+    assert registry.running(blind) is None
+    second = registry.admit(known, [], _work, _conclude)
+    assert registry.admit(known, [], _work, _conclude) is second
+
+
+def test_equal_requests_at_the_same_moment_are_one_operation(registry: Registry, tree: Any) -> None:
+    """Of 20 threads that admit the same request at once, 19 join the first, without conflict."""
+    barrier, found = threading.Barrier(20), []
+    wanted = [(tree.place("/b"), Mode.EXCLUSIVE)]
+
+    def request() -> None:
+        barrier.wait(DEADLINE)
+        operation = registry.admit(KEY, wanted, _work, _conclude)
+        found.append(operation)
+
+    threads = [threading.Thread(target=request) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert len(found) == 20
+    assert len(set(found)) == 1
+    assert len(registry.reservations) == 1
+
+
+def test_joiners_drive_it_once(registry: Registry) -> None:
+    """However many joiners begin it, the work is made and driven by one of them."""
+    made: list[str] = []
+    barrier = threading.Barrier(10)
+
+    def work(operation: Operation) -> Steps:
+        made.append(operation.id)
+        yield None
+        return DONE
+
+    def request() -> None:
+        barrier.wait(DEADLINE)
+        operation = registry.admit(KEY, [], work, _conclude)
+        barrier.wait(DEADLINE)
+        registry.begin(operation, DEADLINE)
+        assert operation.wait(DEADLINE) == Outcome(201)
+
+    threads = [threading.Thread(target=request) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert len(made) == 1
+
+
+def test_a_conflict_names_the_operation_and_wakes_at_its_end(registry: Registry, tree: Any) -> None:
+    """Who meets a running operation learns which, and may try again when it is over."""
+    wanted = [(tree.place("/b"), Mode.EXCLUSIVE)]
+    first = registry.admit(KEY, wanted, _work, _conclude)
+    other = RepeatKey("bob", "DELETE", "/b")
+    with pytest.raises(Conflict) as caught:
+        registry.admit(other, wanted, _work, _conclude)
+    assert caught.value.holder is first
+    assert registry.counts() == {State.PENDING: 1}
+    second: list[Operation] = []
+    caught.value.subscribe(lambda: second.append(registry.admit(other, wanted, _work, _conclude)))
+    registry.begin(first, DEADLINE)
+    assert [operation.method for operation in second] == ["DELETE"]
+
+
+def test_everything_is_free_before_the_outcome_is_told(registry: Registry, tree: Any) -> None:
+    """A client that uses the destination the moment it is told meets no conflict."""
+    wanted = [(tree.place("/b"), Mode.EXCLUSIVE)]
+    held: list[tuple[int, Operation | None]] = []
+    operation = registry.admit(KEY, wanted, _work, _conclude)
+    operation.subscribe(lambda: held.append((len(registry.reservations), registry.running(KEY))))
+    registry.begin(operation, DEADLINE)
+    assert held == [(0, None)]
+
+
+@pytest.mark.parametrize("end", [Operation.cancel, lambda _: None])
+def test_a_cancelled_operation_frees_what_it_held(
+    registry: Registry, tree: Any, end: Callable[[Operation], object]
+) -> None:
+    """Reservations and the key are given back on every way out."""
+    operation = registry.admit(KEY, [(tree.place("/b"), Mode.EXCLUSIVE)], _work, _conclude)
+    end(operation)
+    registry.begin(operation, DEADLINE)
+    assert operation.state.is_over
+    assert len(registry.reservations) == 0
+    assert registry.running(KEY) is None
+    assert registry.get(operation.id) is operation
+
+
+def test_results_expire(registry: Registry, bench: Any) -> None:
+    """A finished operation is readable for keep_results seconds, then known to have expired."""
+    operation = registry.admit(KEY, [], _work, _conclude)
+    bench.clock.advance(10_000)
+    assert registry.get(operation.id) is operation
+    registry.begin(operation, DEADLINE)
+    bench.clock.advance(899)
+    assert registry.get(operation.id) is operation
+    bench.clock.advance(1)
+    assert registry.get(operation.id) is None
+    assert registry.is_expired(operation.id)
+    assert not registry.is_expired("unknown")
+    assert registry.visible("ann") == []
+
+
+def test_who_sees_what(registry: Registry) -> None:
+    """An owner sees their own, the anonymous one those of the address, an administrator all."""
+    keys = [
+        KEY,
+        RepeatKey("bob", "COPY", "/a", "/c"),
+        RepeatKey("", "COPY", "/a", "/d", address="10.0.0.1"),
+        RepeatKey("", "COPY", "/a", "/e", address="10.0.0.2"),
+    ]
+    ann, bob, near, far = (registry.admit(key, [], _work, _conclude) for key in keys)
+    registry.begin(ann, DEADLINE)
+    assert registry.visible("ann", "10.0.0.1") == [ann]
+    assert registry.visible("", "10.0.0.1") == [near]
+    assert set(registry.visible("eve", everything=True)) == {ann, bob, near, far}
+
+
+def test_counts(registry: Registry) -> None:
+    """The health page counts operations by state."""
+    first = registry.admit(KEY, [], _work, _conclude)
+    registry.admit(RepeatKey("ann", "DELETE", "/x"), [], _work, _conclude)
+    registry.begin(first, DEADLINE)
+    assert registry.counts() == {State.PENDING: 1, State.SUCCEEDED: 1}
+
+
+def test_what_recovery_found_is_readable(registry: Registry) -> None:
+    """An operation that a crash stopped is shown with its outcome under its old identifier."""
+    found = Operation(owner="ann", method="COPY", source="/a", created=1.0, id="0123")
+    found.end(State.INTERRUPTED, Outcome(503))
+    registry.remember(found)
+    assert registry.get("0123") is found
+    assert registry.visible("ann") == [found]

@@ -1,0 +1,172 @@
+"""The thread pool: it grows while connections wait, and shrinks again."""
+
+import threading
+
+import pytest
+
+from davkeep.server.pool import Pool
+
+
+class Errand:
+    """A connection whose conversation lasts until the test ends it."""
+
+    def __init__(self, keep=False):
+        self.begun, self.end, self.closed = threading.Event(), threading.Event(), threading.Event()
+        self.keep = keep
+        self.thread = ""
+
+    def communicate(self):
+        self.thread = threading.current_thread().name
+        self.begun.set()
+        self.end.wait(10)
+        return self.keep
+
+    def close(self):
+        self.closed.set()
+
+    cut = close
+
+
+class Cut(Errand):
+    """One that ends only when it is cut."""
+
+    def cut(self):
+        self.end.set()
+
+
+@pytest.fixture
+def make_pool():
+    """Starts pools and stops them."""
+    pools = []
+
+    def make(**more):
+        kept = more.pop("keep", lambda conn: None)
+        pools.append(Pool(kept, **{"minimum": 2, "maximum": 4, "reserved": 1} | more))
+        pools[-1].start()
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.stop(0.1)
+
+
+def test_quick_requests_do_not_make_it_grow(make_pool):
+    """A burst of quick conversations is served by the threads that are there."""
+    pool = make_pool()
+    errands = [Errand() for _ in range(500)]
+    for errand in errands:
+        errand.end.set()
+        pool.put(errand)
+    assert all(errand.closed.wait(10) for errand in errands)
+    assert pool.size == 3
+
+
+def test_growth_and_shrinking(make_pool, until):
+    """It grows to its maximum while all are stuck, and shrinks to its minimum when they were
+    idle.
+    """
+    pool = make_pool(idle_time=0.05)
+    errands = [Errand() for _ in range(6)]
+    for errand in errands:
+        pool.put(errand)
+    assert all(errand.begun.wait(10) for errand in errands[:4])
+    until(lambda: pool.qsize == 2)
+    assert pool.size == 5
+    for errand in errands:
+        errand.end.set()
+    assert all(errand.closed.wait(10) for errand in errands)
+    until(lambda: pool.size == 3)
+
+
+def test_reserved_threads_only_deliver(make_pool):
+    """With all ordinary threads stuck, a delivery is served by a reserved one, and a request
+    waits.
+    """
+    pool = make_pool(maximum=2)
+    stuck = [Errand(), Errand()]
+    for errand in stuck:
+        pool.put(errand)
+    assert all(errand.begun.wait(10) for errand in stuck)
+    request, result = Errand(), Errand()
+    result.end.set()
+    pool.put(request)
+    pool.deliver(result)
+    assert result.closed.wait(10)
+    assert "delivery" in result.thread
+    assert not request.begun.is_set()
+    for errand in [*stuck, request]:
+        errand.end.set()
+
+
+def test_keeping(make_pool):
+    """What is to be kept is handed on and not closed."""
+    kept = threading.Event()
+    pool = make_pool(keep=lambda conn: kept.set())
+    errand = Errand(keep=True)
+    errand.end.set()
+    pool.put(errand)
+    assert kept.wait(10)
+    assert not errand.closed.is_set()
+
+
+def test_failing_conversation(make_pool):
+    """A conversation that raises is closed and costs no thread."""
+    pool = make_pool()
+    errand = Errand()
+    errand.communicate = lambda: 1 / 0
+    pool.put(errand)
+    assert errand.closed.wait(10)
+    assert pool.size == 3
+
+
+def test_stop_cuts_what_does_not_end(make_pool):
+    """stop() returns although a conversation would go on, and closes what waited."""
+    pool = make_pool(maximum=2)
+    busy = [Cut(), Cut()]
+    for errand in busy:
+        pool.put(errand)
+    assert all(errand.begun.wait(10) for errand in busy)
+    waiting = Errand()
+    pool.put(waiting)
+    pool.stop(0.05)
+    assert waiting.closed.is_set()
+    assert all(errand.end.is_set() for errand in busy)
+    assert pool.size == 0
+    late = Errand()
+    pool.put(late)
+    assert late.closed.is_set()
+
+
+def test_shrink_on_request(make_pool, until):
+    """shrink(n) ends idle threads, never below the minimum."""
+    pool = make_pool()
+    pool.grow(9)
+    assert pool.size == 5
+    until(lambda: pool.idle == 4)
+    pool.shrink(1)
+    until(lambda: pool.size == 4)
+    pool.shrink(9)
+    until(lambda: pool.size == 3)
+
+
+def test_slow_uploads_and_downloads(open_house, until):
+    """With 40 slow uploads and downloads in progress a quick GET is served."""
+    house = open_house(numthreads=4)
+
+    def upload(environ, start_response):
+        environ["wsgi.input"].read()
+        start_response("204 No Content", [])
+        return []
+
+    def download(environ, start_response):
+        start_response("200 OK", [])
+        return [b"x" * 20_000_000]
+
+    house.route("/up", upload)
+    house.route("/down", download)
+    for _ in range(20):
+        house.connect().send("PUT /up HTTP/1.1", "Host: x", "Content-Length: 9", body=b"x")
+        house.connect().send("GET /down HTTP/1.1", "Host: x")
+    until(lambda: house.server.requests.size >= 40)
+    assert house.connect().is_open()
+    assert house.server.requests.size <= 250 + house.server.settings.reserved
