@@ -52,9 +52,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     configuration = load(arguments.config, said, tell=_tell)
 
     # Everything that serves is imported only now, so that a wrong command line is answered at once.
-    from davkeep import app
+    from davkeep.app import serve
 
-    return app.serve(configuration)
+    return serve(configuration)
 
 
 def _tell(sentence: str) -> None:

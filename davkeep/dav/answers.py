@@ -1,7 +1,6 @@
 """What a handler gives back: an answer that is ready, or something to wait for."""
 
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from davkeep.words.failure import Failure
 from davkeep.words.status import reason, status_of_errno
 
 if TYPE_CHECKING:
-    from davkeep.dav.request import Request
+    from davkeep.dav.request import Request, StartResponse
     from davkeep.keepalive.exchange import Waiting
 
 #: Name and value of one header field.
@@ -38,15 +37,19 @@ class Answer:
     content: bytes | Iterable[bytes] = b""
 
     def send(self, request: "Request") -> Iterable[bytes]:
-        """Begin the response and return its content."""
+        """Begin the response to ``request`` and return its content."""
+        return self.send_as(request.method, request.start_response)
+
+    def send_as(self, method: str, start_response: "StartResponse") -> Iterable[bytes]:
+        """Begin the response to a request of ``method`` and return its content."""
         fields = list(self.fields)
         content = self.content
         if isinstance(content, bytes):
             if self.status not in WITHOUT_CONTENT:
                 fields.append(("Content-Length", str(len(content))))
             content = (content,) if content else ()
-        request.start_response(f"{self.status} {reason(self.status)}", fields)
-        return without_content(content) if request.method == "HEAD" else content
+        start_response(f"{self.status} {reason(self.status)}", fields)
+        return without_content(content) if method == "HEAD" else content
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,3 @@ def _condition_document(failure: Failure) -> bytes:
 def failure_of(error: OSError) -> Failure:
     """The failure that an error of the file system is; its text names no path."""
     return Failure(status_of_errno(error.errno), error.strerror or "")
-
-
-def call_site(error: BaseException) -> Iterator[str]:
-    """The lines of a traceback, for the log and never for a client."""
-    return iter(traceback.format_exception(error))

@@ -32,7 +32,7 @@ def parse(body: bytes, root: str) -> etree._Element:
         element = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):
         raise Failure(400, "The request body is not well-formed XML.") from None
-    if element.getroottree().docinfo.doctype:
+    if element.getroottree().docinfo.internalDTD is not None:
         raise Failure(400, "A document type declaration is not accepted.")
     if element.tag != dav(root):
         raise Failure(400, f"The root element of the request body must be DAV:{root}.")

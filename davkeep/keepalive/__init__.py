@@ -2,7 +2,17 @@
 and who sends them.
 """
 
-from davkeep.keepalive.exchange import Exchange, IncompleteBody, Waiting
+from davkeep.keepalive.exchange import Exchange, IncompleteBody, NoAnswer, Waiting
 from davkeep.keepalive.planner import Beat, Facts, Mode, Profile, Settings
 
-__all__ = ["Beat", "Exchange", "Facts", "IncompleteBody", "Mode", "Profile", "Settings", "Waiting"]
+__all__ = [
+    "Beat",
+    "Exchange",
+    "Facts",
+    "IncompleteBody",
+    "Mode",
+    "NoAnswer",
+    "Profile",
+    "Settings",
+    "Waiting",
+]

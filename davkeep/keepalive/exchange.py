@@ -68,3 +68,9 @@ class IncompleteBody(ConnectionError):
         super().__init__(reason)
         self.reason = reason
         self.status = status
+
+
+class NoAnswer(ConnectionError):
+    """There is no answer, or no end of the one that was begun: the connection is reset, so that
+    its client takes nothing for a result.
+    """

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from secrets import token_hex
+from typing import NamedTuple
 
 from davkeep.operations.attempt import call_all
 from davkeep.operations.outcome import Outcome
@@ -19,6 +20,14 @@ Callback = Callable[[], None]
 
 def _nothing() -> None:
     """Stand in until somebody drives the operation."""
+
+
+class _Subscriber(NamedTuple):
+    """Who is told; see ``Operation.subscribe``."""
+
+    callback: Callback
+    early: bool
+    waits: bool
 
 
 class Operation:
@@ -58,7 +67,7 @@ class Operation:
         self._state = State.PENDING
         self._outcome: Outcome | None = None
         self._early_outcome: Outcome | None = None
-        self._subscribers: list[tuple[Callback, bool]] = []
+        self._subscribers: list[_Subscriber] = []
         self._over = threading.Event()
         self._is_cancel_requested = False
         self._is_irrevocable = False
@@ -97,9 +106,9 @@ class Operation:
 
     @property
     def waiters(self) -> int:
-        """How many subscribers wait."""
+        """How many subscribers wait for the outcome."""
         with self._lock:
-            return len(self._subscribers)
+            return sum(subscriber.waits for subscriber in self._subscribers)
 
     @property
     def is_cancel_due(self) -> bool:
@@ -113,22 +122,23 @@ class Operation:
 
     # Waiting
 
-    def subscribe(self, callback: Callback, *, early: bool = False) -> None:
+    def subscribe(self, callback: Callback, *, early: bool = False, waits: bool = True) -> None:
         """Have ``callback`` called exactly once, from any thread: when over, at once if it is.
 
         With ``early`` the effective point of a DELETE is enough; ``early_outcome`` is there then.
+        ``waits`` false is for what has to be tidied up at the end, which is no waiter.
         """
         with self._lock:
-            waits = not self._is_ready(early)
-            if waits:
-                self._subscribers.append((callback, early))
-        if not waits:
+            is_later = not self._is_ready(early)
+            if is_later:
+                self._subscribers.append(_Subscriber(callback, early, waits))
+        if not is_later:
             call_all([callback], f"a subscriber of {self!r}")
 
     def unsubscribe(self, callback: Callback) -> None:
         """Forget ``callback``; it may be running at this moment all the same."""
         with self._lock:
-            self._subscribers = [kept for kept in self._subscribers if kept[0] != callback]
+            self._subscribers = [kept for kept in self._subscribers if kept.callback != callback]
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """Block for at most ``timeout`` seconds; the outcome, or None if it is not over by then."""
@@ -205,6 +215,6 @@ class Operation:
         return self._state.is_over or (early and self._early_outcome is not None)
 
     def _take_ready(self) -> list[Callback]:
-        due = [callback for callback, early in self._subscribers if self._is_ready(early)]
-        self._subscribers = [entry for entry in self._subscribers if not self._is_ready(entry[1])]
-        return due
+        due = [each for each in self._subscribers if self._is_ready(each.early)]
+        self._subscribers = [each for each in self._subscribers if not self._is_ready(each.early)]
+        return [each.callback for each in due]

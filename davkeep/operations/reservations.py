@@ -26,7 +26,9 @@ class Mode(Enum):
     CREATE = auto()
     """A COPY's destination that replaces nothing or a plain file."""
     TOUCH = auto()
-    """One member that PUT, MKCOL, PROPPATCH or LOCK changes."""
+    """One member that MKCOL, PROPPATCH or LOCK changes."""
+    WRITE = auto()
+    """One file that PUT commits: as TOUCH, and alone at its name, so that the later one waits."""
 
 
 class Rule(NamedTuple):
@@ -51,24 +53,36 @@ RULES: dict[Mode, dict[Mode, Rule]] = {
         # A new member below a tree that is being read passes, as a PUT does.
         Mode.CREATE: _BELOW,
         Mode.TOUCH: _FREE,
+        Mode.WRITE: _FREE,
     },
     Mode.EXCLUSIVE: {
         Mode.SHARED: _EITHER,
         Mode.EXCLUSIVE: _EITHER,
         Mode.CREATE: _EITHER,
         Mode.TOUCH: _ABOVE,
+        Mode.WRITE: _ABOVE,
     },
     Mode.CREATE: {
         Mode.SHARED: _ABOVE,
         Mode.EXCLUSIVE: _EITHER,
         Mode.CREATE: _EITHER,
         Mode.TOUCH: _ABOVE,
+        Mode.WRITE: _ABOVE,
     },
     Mode.TOUCH: {
         Mode.SHARED: _FREE,
         Mode.EXCLUSIVE: _BELOW,
         Mode.CREATE: _BELOW,
         Mode.TOUCH: _FREE,
+        # A file has nothing below it, so this is the file itself.
+        Mode.WRITE: _BELOW,
+    },
+    Mode.WRITE: {
+        Mode.SHARED: _FREE,
+        Mode.EXCLUSIVE: _BELOW,
+        Mode.CREATE: _BELOW,
+        Mode.TOUCH: _ABOVE,
+        Mode.WRITE: _EITHER,
     },
 }
 

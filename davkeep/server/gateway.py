@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cheroot.wsgi import Gateway_10
 
-from davkeep.keepalive.exchange import IncompleteBody, Waiting
+from davkeep.keepalive.exchange import IncompleteBody, NoAnswer, Waiting
 from davkeep.keepalive.lot import Interims
 from davkeep.server.request import CutResponse, Request
 from davkeep.server.stream import Disconnected
@@ -142,6 +142,9 @@ class Gateway(Gateway_10):
                 self.req.flush_head()
         except Disconnected:
             raise
+        except NoAnswer as error:
+            _log.info("%s: %s", self.req.conn.peer, error)
+            raise CutResponse(str(error)) from error
         except IncompleteBody as error:
             _log.info("%s: %s", self.req.conn.peer, error)
             self._fail(error.status, "The request body is incomplete or too large.")

@@ -1,1 +1,13 @@
-"""The file-system engine: copy, move, remove, stage and swap. Knows no HTTP and no WsgiDAV."""
+"""The file-system engine: copy, move, remove, stage and swap. Knows no HTTP and no WsgiDAV.
+
+What a method does begins in the room that bears its name: ``copy``, ``move`` (``renaming`` within
+one file system, ``across`` several), ``remove``, ``upload`` (PUT) and ``collection`` (MKCOL).
+``share`` leads from a URL's segments to an entry, ``steps`` is the shape of all work. Below them:
+
+    build, members, member     a copy: the whole, what is below a collection, one file
+    staging, purge, emptying   the hidden entry, the swap, and getting rid of what was replaced
+    removable, mounts, statx   what stands in the way of a removal
+    content, attributes        bytes with their holes; modes, times, extended attributes
+    descent, durability        walking with few descriptors; bringing it to the disk
+    renames, system            system calls that Python lacks, and what is done without them
+"""

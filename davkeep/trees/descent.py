@@ -62,7 +62,7 @@ class Descent:
         self.fd = -1
 
     def _close_level(self, level: int) -> None:
-        if level in self._pinned:
+        if level in self._pinned or level in self._closed:
             return
         self._closed[level] = identity_of(os.fstat(self._fds[level]))
         os.close(self._fds[level])

@@ -5,7 +5,8 @@ import pytest
 
 from davkeep.operations.reservations import Conflict, Mode, Reservations
 
-SHARED, EXCLUSIVE, CREATE, TOUCH = Mode.SHARED, Mode.EXCLUSIVE, Mode.CREATE, Mode.TOUCH
+SHARED, EXCLUSIVE, CREATE = Mode.SHARED, Mode.EXCLUSIVE, Mode.CREATE
+TOUCH, WRITE = Mode.TOUCH, Mode.WRITE
 
 #: held, wanted: does it conflict when the wanted place is (above, equal, below, a sibling)?
 CELLS = [
@@ -25,6 +26,15 @@ CELLS = [
     (TOUCH, EXCLUSIVE, (True, True, False, False)),
     (TOUCH, CREATE, (True, True, False, False)),
     (TOUCH, TOUCH, (False, False, False, False)),
+    (SHARED, WRITE, (False, False, False, False)),
+    (EXCLUSIVE, WRITE, (False, True, True, False)),
+    (CREATE, WRITE, (False, True, True, False)),
+    (TOUCH, WRITE, (True, True, False, False)),
+    (WRITE, SHARED, (False, False, False, False)),
+    (WRITE, EXCLUSIVE, (True, True, False, False)),
+    (WRITE, CREATE, (True, True, False, False)),
+    (WRITE, TOUCH, (False, True, True, False)),
+    (WRITE, WRITE, (True, True, True, False)),
 ]
 PATHS = ("/a", "/a/b", "/a/b/c", "/a/x")
 

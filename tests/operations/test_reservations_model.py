@@ -30,7 +30,7 @@ steps = st.lists(
 )
 
 BOTH_WAYS = [{Mode.SHARED, Mode.EXCLUSIVE}, {Mode.EXCLUSIVE}, {Mode.CREATE}]
-BOTH_WAYS.append({Mode.EXCLUSIVE, Mode.CREATE})
+BOTH_WAYS.extend([{Mode.EXCLUSIVE, Mode.CREATE}, {Mode.WRITE}])
 
 
 def _conflict(one: tuple[Place, Mode], two: tuple[Place, Mode]) -> bool:
@@ -40,8 +40,10 @@ def _conflict(one: tuple[Place, Mode], two: tuple[Place, Mode]) -> bool:
         return one[0].contains(two[0]) or two[0].contains(one[0])
     for (upper, upper_mode), (lower, lower_mode) in ((one, two), (two, one)):
         reads = upper_mode is Mode.CREATE and lower_mode is Mode.SHARED
-        touches = lower_mode is Mode.TOUCH and upper_mode in (Mode.EXCLUSIVE, Mode.CREATE)
-        if (reads or touches) and upper.contains(lower):
+        changes = lower_mode in (Mode.TOUCH, Mode.WRITE)
+        touches = changes and upper_mode in (Mode.EXCLUSIVE, Mode.CREATE)
+        writes = upper_mode is Mode.WRITE and lower_mode is Mode.TOUCH
+        if (reads or touches or writes) and upper.contains(lower):
             return True
     return False
 

@@ -135,9 +135,12 @@ def test_two_mounts_of_one_file_are_never_unlinked(
     world.make(TREE)
     other = new_world(mount("--bind", world.folder, tmp_path / "bound"))
     for name in ("file", "d"):
-        with world.entry(name) as source, other.entry(name) as target:
-            with pytest.raises(PermissionError):
-                world.drive(move(source, target, world.control, overwrite=True))
+        with (
+            world.entry(name) as source,
+            other.entry(name) as target,
+            pytest.raises(PermissionError),
+        ):
+            world.drive(move(source, target, world.control, overwrite=True))
     assert (world.folder / "file").read_bytes() == b"new"
 
 
@@ -396,7 +399,7 @@ def test_across_file_systems_a_source_that_was_replaced_stays(two: Two) -> None:
     next(steps)
     (two.here.folder / "d").rename(two.here.folder / "moved")
     two.here.make({"d": {"other": b"precious"}})
-    with pytest.raises(OSError) as failed:
+    with pytest.raises(OSError, match="Errno") as failed:
         two.here.drive(steps)
     assert failed.value.errno == errno.ESTALE
     assert (two.here.folder / "d/other").read_bytes() == b"precious"

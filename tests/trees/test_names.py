@@ -12,7 +12,15 @@ from davkeep.trees.place import Place
 
 @pytest.mark.parametrize(
     "name",
-    [".davkeep", ".davkeep-a-1", ".DavKeep-x", "．davkeep", ".ｄavkeep", ".davKeep\udcff", "․davkeep"],
+    [
+        ".davkeep",
+        ".davkeep-a-1",
+        ".DavKeep-x",
+        "\uff0edavkeep",
+        ".\uff44avkeep",
+        ".davKeep\udcff",
+        "\u2024davkeep",
+    ],
 )
 def test_reserved_names_are_hidden(name: str) -> None:
     """Every spelling that folds to .davkeep is hidden, undecodable bytes after it included."""

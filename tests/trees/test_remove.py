@@ -19,7 +19,9 @@ TREE = {"d": {"f": b"one", "sub": {"g": b"two", "l": "f"}}, "file": b"new", "k":
 def test_what_is_removed_is_gone(world: Any, name: str) -> None:
     """A collection with all its members, or a file, goes; everything else stays."""
     world.make(TREE)
-    rest = {key: what for key, what in world.snapshot().items() if not key.startswith(name.encode())}
+    rest = {
+        key: what for key, what in world.snapshot().items() if not key.startswith(name.encode())
+    }
     result = world.run(remove, name)
     assert (result.complete, result.errors) == (True, ())
     assert world.snapshot() == rest
@@ -151,9 +153,7 @@ def test_a_tree_with_a_mount_point_is_refused(
     assert world.snapshot() == before
 
 
-def test_a_mount_point_with_a_strange_name_is_found(
-    world: Any, mount: Callable[..., Path]
-) -> None:
+def test_a_mount_point_with_a_strange_name_is_found(world: Any, mount: Callable[..., Path]) -> None:
     """Spaces, newlines and backslashes in the way to a mount point do not hide it."""
     world.make({"d": {"a b\nc\\d": {"m": {}}}})
     mount("-t", "tmpfs", "tmpfs", world.folder / "d/a b\nc\\d/m")
@@ -255,9 +255,7 @@ def test_an_unreadable_collection_is_named(owned: Any, as_nobody: Callable[..., 
     """A collection that cannot be listed stays and is named with the reason."""
     (owned.folder / "d/a").chmod(0o333)
     result = as_nobody(lambda: owned.run(remove, "d"))
-    assert [(error.path, error.error.errno) for error in result.errors] == [
-        (("a",), errno.EACCES)
-    ]
+    assert [(error.path, error.error.errno) for error in result.errors] == [(("a",), errno.EACCES)]
     assert set(os.listdir(owned.folder / "d")) == {"a"}
 
 

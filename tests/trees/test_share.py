@@ -61,10 +61,10 @@ def test_reserved_segments_are_refused(world: Any) -> None:
 def test_links_are_refused_and_hidden(world: Any) -> None:
     """Without following, a link is refused as an entry and as a parent, and is not listed."""
     world.make({"d": {"f": b"x"}, "file": "d/f", "folder": "d"})
-    with world.entry("file") as entry, pytest.raises(OSError) as refused:
+    with world.entry("file") as entry, pytest.raises(OSError, match="Errno") as refused:
         entry.stat()
     assert refused.value.errno == errno.ELOOP
-    with pytest.raises(OSError) as refused:
+    with pytest.raises(OSError, match="Errno") as refused:
         world.entry("folder/f")
     assert refused.value.errno == errno.ELOOP
     assert {name for name, _ in world.share.members(())} == {"d"}
@@ -99,7 +99,7 @@ def test_no_link_leads_out_of_the_share(new_world: Callable[..., Any], tmp_path:
     )
     world.make({"f": b"1"}, ".davkeep-x")
     for path in ("out", "root/etc", "loop", "staging", "up/secret"):
-        with pytest.raises(OSError) as refused:
+        with pytest.raises(OSError, match="Errno") as refused:
             world.entry(path)
         assert refused.value.errno in (errno.EACCES, errno.ELOOP)
     assert list(world.share.members(())) == []
@@ -171,7 +171,7 @@ def test_entries_close_their_descriptors(world: Any, fds: Callable[[], list[str]
     with world.entry("d/f") as entry:
         entry.stat()
     for path in ("d/none/x", "l/f", "d/f/x"):
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="Errno"):
             world.entry(path)
     listing = world.share.members(("d",))
     next(listing)
@@ -196,6 +196,6 @@ def test_make_collection(world: Any) -> None:
 def test_a_read_only_share_takes_nothing(new_world: Callable[..., Any]) -> None:
     """In a read-only share every change is EROFS."""
     world = new_world(readonly=True)
-    with world.entry("new") as entry, pytest.raises(OSError) as refused:
+    with world.entry("new") as entry, pytest.raises(OSError, match="Errno") as refused:
         make_collection(entry, False)
     assert refused.value.errno == errno.EROFS

@@ -1,0 +1,144 @@
+"""Assembly: from a configuration to a server that runs."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any
+
+from davkeep.dav.application import Application
+from davkeep.dav.shares import Provider, Shares
+from davkeep.dav.site import Site, instance_of
+from davkeep.keepalive import Mode, Settings
+from davkeep.monitor import health
+from davkeep.operations import Lanes, Limits, Registry
+from davkeep.server import Server, ServerSettings, TlsAdapter
+from davkeep.store.database import Database, StateInUse, StateTooNew
+from davkeep.store.locks import Locks
+from davkeep.store.properties import DeadProperties
+from davkeep.trees.share import Share
+from davkeep.words.configuration import Configuration, ConfigurationError
+from davkeep.words.urls import parse_path
+
+_log = logging.getLogger("davkeep")
+
+#: From WsgiDAV's ``verbose`` to the level of the log: requests and interim responses are told of
+#: at 3, the default.
+LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+def serve(configuration: Configuration) -> int:
+    """Serve until SIGINT or SIGTERM, and return the exit status.
+
+    Raises ConfigurationError for a state that is in use, a share or certificate that cannot be
+    opened and an address that cannot be had.
+    """
+    begin_log(configuration)
+    with ExitStack() as opened:
+        site = make_site(configuration, opened)
+        server = make_server(configuration, site)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: server.stop())
+        try:
+            server.prepare()
+        except OSError as error:
+            where = f"{configuration.host}, port {configuration.port}"
+            raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
+        print(f"Serving {_described(configuration)} at {server.url}", flush=True)
+        server.serve()
+    return 0
+
+
+def begin_log(configuration: Configuration) -> None:
+    """Send the log to standard error; standard output is for the line that says where we serve."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    level = LEVELS[min(configuration.verbose, len(LEVELS) - 1)]
+    for name in ("davkeep", "wsgidav"):
+        logging.getLogger(name).setLevel(level)
+    logging.getLogger("wsgidav").setLevel(max(level, logging.WARNING))
+
+
+def make_site(configuration: Configuration, opened: ExitStack) -> Site:
+    """Open the state and the shares; what was opened is closed with ``opened``."""
+    block = configuration.davkeep
+    if block.state is None:
+        raise ConfigurationError(["davkeep.state: has not been chosen"])
+    try:
+        database = opened.enter_context(Database(block.state))
+    except (StateInUse, StateTooNew, OSError) as error:
+        raise ConfigurationError([f"davkeep.state: {error}"]) from None
+    shares = make_shares(configuration)
+    opened.callback(shares.close)
+    limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
+    lanes = Lanes(block.operations.workers, limits=limits)
+    keepalive = block.keepalive
+    return Site(
+        configuration=configuration,
+        shares=shares,
+        database=database,
+        properties=DeadProperties(database),
+        locks=Locks(database, time.time),
+        registry=Registry(lanes, keep_results=block.operations.keep_results),
+        beats=Settings(Mode(keepalive.interim), keepalive.first_after, keepalive.interval),
+        instance=instance_of(block.state),
+        monotonic=time.monotonic,
+        now=time.time,
+    )
+
+
+def make_shares(configuration: Configuration) -> Shares:
+    """Open every folder of ``provider_mapping``."""
+    shares = Shares()
+    follow = configuration.fs_dav_provider.follow_symlinks
+    for url, folder in configuration.provider_mapping.items():
+        try:
+            share = Share(folder.root, follow_symlinks=follow, readonly=folder.readonly)
+        except OSError as error:
+            message = f"provider_mapping.{url}: {folder.root}: {error.strerror}"
+            raise ConfigurationError([message]) from None
+        shares.add(Provider(parse_path(url).segments, share))
+    return shares
+
+
+def make_server(configuration: Configuration, site: Site) -> Server:
+    """The server for ``site``, before it listens."""
+    arguments = configuration.server_args.model_dump()
+    return Server(
+        (configuration.host, configuration.port),
+        front(Application(site)),
+        settings=ServerSettings.from_server_args(arguments),
+        tls=_tls(configuration),
+        drain=site.registry.stop,
+    )
+
+
+def front(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Send each request to its door: the server's own resources, or the shares."""
+
+    def route(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_URI"].partition("?")[0] == health.PATH:
+            return health.health(environ, start_response)
+        return application(environ, start_response)
+
+    return route
+
+
+def _tls(configuration: Configuration) -> TlsAdapter | None:
+    certificate, key = configuration.ssl_certificate, configuration.ssl_private_key
+    if certificate is None:
+        return None
+    try:
+        return TlsAdapter(certificate, key, configuration.ssl_certificate_chain)
+    except OSError as error:
+        raise ConfigurationError([f"ssl_certificate: {certificate}: {error}"]) from None
+
+
+def _described(configuration: Configuration) -> str:
+    count = len(configuration.provider_mapping)
+    return "1 share" if count == 1 else f"{count} shares"

@@ -1,0 +1,113 @@
+"""WsgiDAV's application, with davkeep's own way in and its own middleware."""
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from wsgidav.mw.cors import Cors
+from wsgidav.wsgidav_app import WsgiDAVApp
+
+from davkeep.dav.authenticator import Authenticator
+from davkeep.dav.browser import Browser
+from davkeep.dav.handler import RequestHandler, send_failure
+from davkeep.dav.refusals import Refusals
+from davkeep.dav.request import StartResponse
+from davkeep.dav.shares import Provider
+from davkeep.dav.site import Site
+from davkeep.trees.share import Share
+from davkeep.words.configuration import wsgidav_settings
+from davkeep.words.failure import Failure
+from davkeep.words.urls import UrlPath, parse_path, quote_path
+
+_access = logging.getLogger("davkeep.access")
+
+Environ = dict[str, Any]
+
+
+class Application(WsgiDAVApp):  # type: ignore[misc]
+    """The WSGI application: finds the share of a request and runs the middleware.
+
+    Replaces WsgiDAV's own way in, which loses what is percent-encoded in a path, folds the case of
+    share names and reads an unread body into memory (the stock stack's defects 3, 18, 26, 30).
+    """
+
+    def __init__(self, site: Site) -> None:
+        """Serve the shares of ``site``."""
+        self.site = site
+        settings = wsgidav_settings(site.configuration)
+        settings["logging"]["enable"] = False
+        settings["provider_mapping"] = {
+            quote_path(provider.segments): provider for provider in site.shares.providers
+        }
+        settings["middleware_stack"] = [Cors, Refusals, Authenticator, Browser, RequestHandler]
+        settings["lock_storage"] = False
+        super().__init__(settings)
+
+    def add_provider(self, share: str, provider: Any, *, readonly: bool = False) -> Provider:
+        """Add a share: one of ours, or a folder that a middleware wants to serve."""
+        ours = provider
+        if not isinstance(ours, Provider):
+            ours = Provider(parse_path(share).segments, Share(provider, readonly=readonly))
+            self.site.shares.add(ours)
+        ours.set_share_path("/" + "/".join(ours.segments))
+        self.provider_map[share] = ours
+        self.sorted_share_list = list(self.provider_map)
+        return ours
+
+    def resolve_provider(self, path: str) -> tuple[str | None, Provider | None]:
+        """The share of a path, asked for at the start by the domain controllers."""
+        found = self.site.shares.find(parse_path(path).segments)
+        return (None, None) if found is None else (quote_path(found[0].segments), found[0])
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        logged = _logged(environ, start_response)
+        try:
+            path = _target(environ)
+        except Failure as failure:
+            return send_failure(failure, environ, logged)
+        self._describe(environ, path)
+        answer: Iterable[bytes] = self.application(environ, logged)
+        return answer
+
+    def _describe(self, environ: Environ, path: UrlPath) -> None:
+        """Put into ``environ`` what WsgiDAV's middleware and our handler look for."""
+        found = self.site.shares.find(path.segments)
+        provider, segments = found or (None, path.segments)
+        slash = "/" if path.trailing_slash and segments else ""
+        environ["PATH_INFO"] = "/" + "/".join(segments) + slash
+        environ["SCRIPT_NAME"] = provider.share_path if provider else ""
+        environ["wsgidav.app"] = self
+        environ["wsgidav.config"] = self.config
+        environ["wsgidav.provider"] = provider
+        environ["wsgidav.verbose"] = self.verbose
+        environ["davkeep.target"] = (provider, segments)
+        environ["davkeep.has_slash"] = path.trailing_slash
+
+
+def _target(environ: Environ) -> UrlPath:
+    """The path of the request target; ``*`` is the root, of which only OPTIONS can be asked."""
+    target = environ["REQUEST_URI"]
+    if target == "*":
+        return UrlPath((), True)
+    return parse_path(target.partition("?")[0].encode("latin-1"))
+
+
+def _logged(environ: Environ, start_response: StartResponse) -> StartResponse:
+    """``start_response`` that writes the access log's line."""
+    begun = time.monotonic()
+
+    def start(status: str, fields: list[tuple[str, str]], _: Any = None) -> Any:
+        _access.info(
+            '%s %s "%s %s" %s %.3f s',
+            environ.get("REMOTE_ADDR", "-"),
+            ascii(environ.get("wsgidav.auth.user_name") or "-").strip("'"),
+            environ["REQUEST_METHOD"],
+            environ["REQUEST_URI"],
+            status[:3],
+            time.monotonic() - begun,
+        )
+        return start_response(status, fields)
+
+    return start

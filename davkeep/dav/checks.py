@@ -1,0 +1,107 @@
+"""What is checked before anything is promised: conditions and locks (RFC 4918 10.4, 7)."""
+
+import os
+from collections.abc import Iterable
+
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site
+from davkeep.store.locks import Lock
+from davkeep.trees.share import Entry, Kind, etag_of, kind_of
+from davkeep.words.conditions import Facts, check_preconditions, evaluate
+from davkeep.words.failure import Failure
+
+#: The conditional fields of RFC 9110 13.1 as WSGI names them.
+_FIELDS = {
+    "HTTP_IF_MATCH": "if-match",
+    "HTTP_IF_NONE_MATCH": "if-none-match",
+    "HTTP_IF_MODIFIED_SINCE": "if-modified-since",
+    "HTTP_IF_UNMODIFIED_SINCE": "if-unmodified-since",
+}
+
+
+def etag_if_file(status: os.stat_result | None) -> str | None:
+    """The entity tag, without quotes, of a file; collections have none."""
+    return etag_of(status) if status is not None and kind_of(status) is Kind.FILE else None
+
+
+def check_conditions(site: Site, request: Request, status: os.stat_result | None) -> None:
+    """Evaluate the conditional fields and If on the target, whose status is given.
+
+    412 when one does not hold, 304 for a read that need not be answered, 400 for malformed ones.
+    """
+    fields = {name: request.environ[key] for key, name in _FIELDS.items() if key in request.environ}
+    if fields:
+        check_preconditions(
+            fields,
+            method=request.method,
+            etag=etag_if_file(status),
+            modified=None if status is None else status.st_mtime,
+            exists=status is not None,
+        )
+    if request.if_ is not None and not evaluate(
+        request.if_, lambda url: _facts(site, request, url)
+    ):
+        raise Failure(412, "The If field does not hold.")
+
+
+def _facts(site: Site, request: Request, url: str | None) -> Facts:
+    """What is true of a resource that the If field names; None is the target."""
+    try:
+        segments = request.whole_path if url is None else request.located(url)
+    except Failure:
+        return Facts()
+    found = site.shares.find(segments)
+    if found is None:
+        return Facts()
+    try:
+        with found[0].share.entry(found[1]) as entry:
+            tokens = frozenset(lock.token for lock in site.locks.covering(entry.path))
+            return Facts(etag_if_file(entry.find()), tokens)
+    except OSError:
+        return Facts()
+
+
+class LockCheck:
+    """Collects which locks cover a change; the tokens of all of them have to be submitted.
+
+    ``tokens`` are those that the change then relies on.
+    """
+
+    def __init__(self, site: Site, request: Request) -> None:
+        """Begin with nothing covered."""
+        self._locks = site.locks
+        self._request = request
+        self.tokens: set[str] = set()
+
+    def content(self, entry: Entry) -> None:
+        """The content or the properties of ``entry`` change (RFC 4918 7.2)."""
+        self._require([self._locks.covering(entry.path)])
+
+    def membership(self, entry: Entry) -> None:
+        """``entry`` appears in or vanishes from its collection (RFC 4918 7.4)."""
+        if not entry.is_root:
+            self._require([self._locks.covering(os.path.dirname(entry.path))])
+
+    def tree(self, entry: Entry) -> None:
+        """``entry`` and everything below it vanishes or is replaced."""
+        self.content(entry)
+        below: dict[bytes, list[Lock]] = {}
+        for lock in self._locks.below(entry.path):
+            below.setdefault(lock.path, []).append(lock)
+        self._require(below.values())
+
+    def _require(self, groups: Iterable[list[Lock]]) -> None:
+        """One token of each group; of exclusive locks there is one in a group."""
+        missing: list[str] = []
+        for locks in groups:
+            own = {lock.token for lock in locks if self._is_submitted(lock)}
+            self.tokens |= own
+            if locks and not own:
+                missing.extend(lock.url for lock in locks)
+        if missing:
+            hrefs = list(dict.fromkeys(missing))
+            raise Failure(423, condition="lock-token-submitted", hrefs=hrefs)
+
+    def _is_submitted(self, lock: Lock) -> bool:
+        """A token counts only from the user who made the lock (RFC 4918 6.4)."""
+        return lock.token in self._request.tokens and lock.principal == self._request.user

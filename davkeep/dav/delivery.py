@@ -1,0 +1,131 @@
+"""From an operation to a response: inline when it ended at once, else the connection is held."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from davkeep.dav.answers import Answer, Pending, Reply, failure_answer
+from davkeep.dav.multistatus import failures_answer
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site
+from davkeep.keepalive import Beat, Facts, NoAnswer, Waiting
+from davkeep.operations import Conflict, Operation, Outcome, Stopping
+from davkeep.operations.state import State
+from davkeep.words.failure import Failure
+
+#: Seconds after which a client may try again what was refused because the server stops.
+RETRY_AFTER_STOP = 30
+
+
+def deliver(
+    site: Site,
+    request: Request,
+    operation: Operation,
+    answer: Callable[[Outcome], Answer] | None = None,
+) -> Reply:
+    """Drive the first moments of ``operation``, then answer it or hold the connection.
+
+    ``answer`` turns the outcome into the final response, where it is not the usual one.
+    """
+    site.registry.begin(operation, site.configuration.davkeep.operations.grace)
+    final = partial(_final, operation, answer or outcome_answer)
+    if operation.outcome is not None:
+        return final()
+    return Pending(partial(_waiting, site, request, operation), final)
+
+
+def outcome_answer(outcome: Outcome) -> Answer:
+    """The final response of an operation that ended so."""
+    if outcome.failures:
+        return failures_answer((each.href, each.status) for each in outcome.failures)
+    if outcome.status < 300:
+        return Answer(outcome.status, outcome.fields)
+    return failure_answer(
+        Failure(
+            outcome.status,
+            outcome.explanation,
+            condition=outcome.condition,
+            fields=outcome.fields,
+        )
+    )
+
+
+def when_free(site: Site, request: Request, step: Callable[[], Reply]) -> Reply:
+    """Run ``step``; when a running operation is in its way, wait without a thread and run it again.
+
+    After ``conflict_wait`` seconds: 423. While the server stops: 503.
+    """
+    try:
+        return step()
+    except Stopping:
+        raise Failure(503, fields=[("Retry-After", str(RETRY_AFTER_STOP))]) from None
+    except Conflict as conflict:
+        now = site.monotonic()
+        if request.conflict_deadline is None:
+            wait = site.configuration.davkeep.operations.conflict_wait
+            request.conflict_deadline = now + wait
+        if now >= request.conflict_deadline:
+            raise _taken(request, conflict) from None
+        again = partial(when_free, site, request, step)
+        return Pending(partial(_waiting_for_release, request, conflict), again)
+
+
+def _final(operation: Operation, answer: Callable[[Outcome], Answer]) -> Answer:
+    outcome = operation.outcome
+    if outcome is None or operation.state is State.INTERRUPTED:
+        raise NoAnswer(f"{operation!r} was interrupted")
+    return answer(outcome)
+
+
+def _waiting(
+    site: Site, request: Request, operation: Operation, resume: Callable[[], Iterable[bytes]]
+) -> Waiting:
+    waiter = _Waiter(operation, site.configuration.davkeep.operations.on_disconnect == "cancel")
+    return Waiting(
+        subscribe=waiter.subscribe,
+        resume=resume,
+        beat=Beat(Facts.of(request.environ), site.beats),
+        disconnected=waiter.leave,
+        label=f"{operation.method} {operation.source}",
+    )
+
+
+class _Waiter:
+    """One connection that waits for an operation."""
+
+    def __init__(self, operation: Operation, cancels: bool) -> None:
+        """``cancels``: whether the last one that leaves cancels the operation."""
+        self._operation = operation
+        self._cancels = cancels
+        self._callback: Callable[[], None] | None = None
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._operation.subscribe(callback)
+
+    def leave(self) -> None:
+        """The client has gone."""
+        if self._callback is not None:
+            self._operation.unsubscribe(self._callback)
+        if self._cancels and self._operation.waiters == 0:
+            self._operation.cancel()
+
+
+def _waiting_for_release(
+    request: Request, conflict: Conflict, resume: Callable[[], Iterable[bytes]]
+) -> Waiting:
+    """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design)."""
+    return Waiting(
+        subscribe=conflict.subscribe,
+        resume=resume,
+        deadline=request.conflict_deadline,
+        label=f"{request.method} {request.url}, which is taken",
+    )
+
+
+def _taken(request: Request, conflict: Conflict) -> Failure:
+    """423; only its owner is told which operation is in the way (the promises, Reservations)."""
+    explanation = "Another operation is using this."
+    holder = conflict.holder
+    if isinstance(holder, Operation) and holder.account == (request.user, request.account_address):
+        explanation = f"{holder.method} {holder.source} is using this: operation {holder.id}."
+    return Failure(423, explanation, fields=[("Retry-After", "2")])

@@ -1,0 +1,105 @@
+"""The last of WsgiDAV's middleware: finds the method's handler and sends what it replies."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from wsgidav.mw.base_mw import BaseMiddleware
+
+from davkeep.dav.answers import Answer, Pending, Reply, failure_answer, failure_of
+from davkeep.dav.methods import (
+    copy_move,
+    delete,
+    get,
+    lock,
+    mkcol,
+    options,
+    propfind,
+    proppatch,
+    put,
+    unlock,
+)
+from davkeep.dav.request import Request, StartResponse
+from davkeep.dav.site import Site
+from davkeep.words.failure import Failure
+
+_log = logging.getLogger("davkeep.dav")
+
+Handler = Callable[[Site, Request], Reply]
+
+HANDLERS: Mapping[str, Handler] = {
+    "OPTIONS": options.options,
+    "GET": get.get,
+    "HEAD": get.get,
+    "PROPFIND": propfind.propfind,
+    "PROPPATCH": proppatch.proppatch,
+    "MKCOL": mkcol.mkcol,
+    "PUT": put.put,
+    "DELETE": delete.delete,
+    "COPY": copy_move.copy_move,
+    "MOVE": copy_move.copy_move,
+    "LOCK": lock.lock,
+    "UNLOCK": unlock.unlock,
+}
+
+
+class RequestHandler(BaseMiddleware):  # type: ignore[misc]
+    """Answers every request that came through authentication."""
+
+    def __init__(self, wsgidav_app: Any, next_app: Any, config: dict[str, Any]) -> None:
+        """``wsgidav_app`` carries the site; there is no next application."""
+        super().__init__(wsgidav_app, next_app, config)
+        self._site: Site = wsgidav_app.site
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, or hold its connection."""
+        try:
+            provider, segments = environ["davkeep.target"]
+            request = Request(environ, start_response, provider, segments)
+            handler = HANDLERS.get(request.method)
+            if handler is None:
+                raise not_allowed()
+        except Failure as failure:
+            return send_failure(failure, environ, start_response)
+        return self._reply(request, partial(handler, self._site, request))
+
+    def _reply(self, request: Request, step: Callable[[], Reply]) -> Iterable[bytes]:
+        """Take a step and send its answer, or hold the connection until the next one."""
+        reply = answered(step)
+        if isinstance(reply, Pending):
+            resume = partial(self._reply, request, reply.then)
+            request.exchange.hold(reply.waiting(resume))
+            return ()
+        return reply.send(request)
+
+
+def answered(step: Callable[[], Reply]) -> Reply:
+    """The reply of ``step``, where a failure is an answer as well.
+
+    An error of the file system that no handler expected gets its status from the one table.
+    """
+    try:
+        return step()
+    except Failure as failure:
+        return failure_answer(failure)
+    except ConnectionError:
+        raise
+    except OSError as error:
+        refused = failure_of(error)
+        if refused.status == 500:
+            _log.exception("the file system failed")
+        return failure_answer(refused)
+
+
+def send_failure(
+    failure: Failure, environ: dict[str, Any], start_response: StartResponse
+) -> Iterable[bytes]:
+    """Send a failure that was found before there was a Request."""
+    answer: Answer = failure_answer(failure)
+    return answer.send_as(environ["REQUEST_METHOD"], start_response)
+
+
+def not_allowed() -> Failure:
+    """405 for a method that is not known here (RFC 9110 15.5.6)."""
+    return Failure(405, fields=[("Allow", ", ".join(HANDLERS))])

@@ -1,0 +1,24 @@
+"""Media types by file name."""
+
+import mimetypes
+
+#: What is said of content that nothing is known about (RFC 2046 4.5.1).
+UNKNOWN = "application/octet-stream"
+
+#: Types beside those of the standard library, for which the machine's own files are not asked so
+#: that every machine answers the same.
+_TYPES = mimetypes.MimeTypes()
+_TYPES.add_type("text/markdown", ".md")
+_TYPES.add_type("application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx")
+_TYPES.add_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx")
+_TYPES.add_type(
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation", ".pptx"
+)
+_TYPES.add_type("application/vnd.oasis.opendocument.text", ".odt")
+_TYPES.add_type("application/vnd.oasis.opendocument.spreadsheet", ".ods")
+
+
+def media_type(name: str) -> str:
+    """The media type of a file called ``name``; compressed content is said to be what it is."""
+    guessed, encoding = _TYPES.guess_type(name)
+    return UNKNOWN if encoding or guessed is None else guessed

@@ -1,0 +1,222 @@
+"""COPY and MOVE (RFC 4918 9.8, 9.9): checked here, done by the engine as an operation."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from davkeep.dav.answers import Reply
+from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.delivery import deliver, when_free
+from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.request import Request
+from davkeep.dav.shares import Provider
+from davkeep.dav.site import Site
+from davkeep.operations import Mode, Operation, RepeatKey
+from davkeep.trees.copy import copy
+from davkeep.trees.move import move
+from davkeep.trees.relation import is_same_name
+from davkeep.trees.share import Entry, Kind, Place, kind_of
+from davkeep.trees.steps import Control, Steps
+from davkeep.words.failure import Failure
+from davkeep.words.fields import parse_depth, parse_overwrite
+from davkeep.words.urls import Segments, quote_path
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request asks for, before anything of it was compared with the disk."""
+
+    source: tuple[Provider, Segments]
+    destination: tuple[Provider, Segments]
+    is_move: bool
+    overwrite: bool
+    depth_infinity: bool
+
+    def entries(self, opened: ExitStack) -> tuple[Entry, Entry]:
+        """Source and destination, to be closed with ``opened``."""
+        provider, segments = self.source
+        source = provider.share.entry(segments, follow_last=not self.is_move)
+        opened.enter_context(source)
+        provider, segments = self.destination
+        destination = provider.share.entry(segments, follow_last=False)
+        return source, opened.enter_context(destination)
+
+
+def copy_move(site: Site, request: Request) -> Reply:
+    """Answer COPY or MOVE; an identical request that is still running is joined."""
+    wish = _wish(site, request)
+    key = _key(request, wish)
+    running = site.registry.running(key)
+    if running is not None:
+        return deliver(site, request, running)
+    return when_free(site, request, partial(_admit, site, request, wish, key))
+
+
+def _wish(site: Site, request: Request) -> Wish:
+    request.refuse_body()
+    is_move = request.method == "MOVE"
+    share = request.writable_share() if is_move else request.share
+    depth = parse_depth(request.field("Depth"), "infinity", ("0", "infinity"))
+    return Wish(
+        source=(share, request.segments),
+        destination=request.destination(site.shares),
+        is_move=is_move,
+        overwrite=parse_overwrite(request.field("Overwrite")),
+        depth_infinity=depth == "infinity",
+    )
+
+
+def _key(request: Request, wish: Wish) -> RepeatKey:
+    provider, segments = wish.destination
+    return RepeatKey(
+        owner=request.user,
+        address=request.account_address,
+        method=request.method,
+        source=request.url,
+        destination=quote_path(provider.segments + segments),
+        depth=request.field("Depth"),
+        overwrite=request.field("Overwrite"),
+        if_=request.field("If"),
+        if_match=request.field("If-Match"),
+    )
+
+
+def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
+    with ExitStack() as opened:
+        source, destination = _found(request, wish, opened)
+        locks = LockCheck(site, request)
+        _check(site, request, wish, source, destination, locks)
+        operation = site.registry.admit(
+            key,
+            _reservations(wish, source, destination),
+            partial(_start, site, wish),
+            conclusion(_sides(wish)),
+        )
+        site.relying_on(locks.tokens, operation)
+    return deliver(site, request, operation)
+
+
+def _found(request: Request, wish: Wish, opened: ExitStack) -> tuple[Entry, Entry]:
+    """Both entries: 404 without a source, 409 without the destination's collection."""
+    provider, segments = wish.source
+    try:
+        with provider.share.entry(segments, follow_last=not wish.is_move) as source:
+            source.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Failure(404) from None
+    try:
+        return wish.entries(opened)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Failure(409, "The collection of the destination does not exist.") from None
+
+
+def _check(
+    site: Site,
+    request: Request,
+    wish: Wish,
+    source: Entry,
+    destination: Entry,
+    locks: LockCheck,
+) -> None:
+    """Everything that can be said before the work begins, in the order of its weight."""
+    status = source.stat()
+    check_conditions(site, request, status)
+    if wish.is_move and not wish.depth_infinity and kind_of(status) is Kind.COLLECTION:
+        raise Failure(400, "MOVE of a collection is of infinite depth.")
+    _refuse_roots(site, wish)
+    _refuse_nesting(source, destination)
+    existing = destination.find()
+    if existing is not None and not wish.overwrite:
+        raise Failure(412, "The destination exists.")
+    if wish.is_move:
+        locks.tree(source)
+        locks.membership(source)
+    if existing is None:
+        locks.membership(destination)
+    locks.tree(destination)
+
+
+def _refuse_roots(site: Site, wish: Wish) -> None:
+    """403 where the name is a share's root (the promises, COPY and MOVE), or holds one."""
+    ends = [wish.destination, *([wish.source] if wish.is_move else [])]
+    for provider, segments in ends:
+        if not segments or site.shares.below(provider.segments + segments):
+            raise Failure(403, "The root of a share stays where it is.")
+
+
+def _refuse_nesting(source: Entry, destination: Entry) -> None:
+    """403 where one is the other or lies in it; a change of case of one name is neither."""
+    here, there = source.place, destination.place
+    if is_same_name(source, destination):
+        raise Failure(403, "The destination is the source.")
+    for above, below in ((here, there), (there, here)):
+        if above.is_directory_above(below) and above.own != below.own:
+            raise Failure(403, "One of source and destination lies in the other.")
+
+
+def _reservations(wish: Wish, source: Entry, destination: Entry) -> Sequence[tuple[Place, Mode]]:
+    replaced = destination.find()
+    is_tree = replaced is not None and kind_of(replaced) is Kind.COLLECTION
+    creates = not wish.is_move and not is_tree
+    return [
+        (source.place, Mode.EXCLUSIVE if wish.is_move else Mode.SHARED),
+        (destination.place, Mode.CREATE if creates else Mode.EXCLUSIVE),
+    ]
+
+
+def _sides(wish: Wish) -> Sides:
+    return Sides(
+        source=partial(_href, *wish.source),
+        destination=partial(_href, *wish.destination),
+    )
+
+
+def _href(provider: Provider, segments: Segments, below: Segments) -> str:
+    return provider.href(segments + below, collection=False)
+
+
+def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
+    """The work, which opens what it needs only when it begins."""
+    with ExitStack() as opened:
+        source, destination = wish.entries(opened)
+        store = _store_part(site, wish, source.path, destination.path)
+        control = site.control(operation, partial(_take_effect, store, operation))
+        return (yield from _work(wish, source, destination, control))
+
+
+def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> Steps:
+    if wish.is_move:
+        return move(source, destination, control, overwrite=wish.overwrite)
+    return copy(
+        source,
+        destination,
+        control,
+        depth_infinity=wish.depth_infinity,
+        overwrite=wish.overwrite,
+    )
+
+
+def _take_effect(store: Callable[[], None], operation: Operation) -> None:
+    """The store first: it may fail, and the operation cannot take the moment back."""
+    store()
+    operation.reach_effective_point()
+
+
+def _store_part(site: Site, wish: Wish, source: bytes, destination: bytes) -> Callable[[], None]:
+    """Move or copy the dead properties, and end the locks that do not go along (RFC 4918 7.6).
+
+    A lock on the destination itself stays, so that the UNLOCK of Office works.
+    """
+
+    def change() -> None:
+        with site.database.transaction():
+            kept = [lock.token for lock in site.locks.covering(destination)]
+            site.locks.end_at_or_below(destination, keep=kept)
+            if wish.is_move:
+                site.locks.end_at_or_below(source)
+                site.properties.move(source, destination)
+            else:
+                site.properties.copy(source, destination, wish.depth_infinity)
+
+    return change

@@ -1,0 +1,129 @@
+"""LOCK (RFC 4918 9.10): a new lock, or a longer life for one."""
+
+import math
+from contextlib import ExitStack
+from functools import partial
+
+from lxml import etree
+
+from davkeep.dav.answers import XML, Answer, Reply
+from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.delivery import when_free
+from davkeep.dav.lockdiscovery import lockdiscovery
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site
+from davkeep.dav.xml import dav, document, parse
+from davkeep.store.locks import Lock, LockConflict, Scope
+from davkeep.trees.share import Entry, Kind, kind_of
+from davkeep.trees.steps import Control
+from davkeep.trees.upload import Upload
+from davkeep.words.failure import Failure
+from davkeep.words.fields import parse_depth, parse_timeout
+
+#: Seconds of a lock whose client names no time of its own.
+USUAL_TIMEOUT = 3600.0
+
+#: Seconds of the longest lock: a client that vanished must not lock a file for ever.
+LONGEST_TIMEOUT = 7 * 24 * 3600.0
+
+
+def lock(site: Site, request: Request) -> Reply:
+    """Answer LOCK: 200, 201 where it made the file; 423 where another lock stands."""
+    request.writable_share()
+    if not request.body:
+        return _refresh(site, request)
+    wish = parse(request.body, "lockinfo")
+    return when_free(site, request, partial(_acquire, site, request, wish))
+
+
+def _refresh(site: Site, request: Request) -> Answer:
+    """Give the lock whose token the If field submits its time again (RFC 4918 9.10.2)."""
+    try:
+        with request.share.share.entry(request.segments) as entry:
+            path, status = entry.path, entry.find()
+    except (FileNotFoundError, NotADirectoryError):
+        raise Failure(404) from None
+    check_conditions(site, request, status)
+    for known in site.locks.covering(path):
+        if known.token in request.tokens and known.principal == request.user:
+            refreshed = site.locks.refresh(known.token, timeout_of(request))
+            if refreshed is not None:
+                return _answer(site, 200, refreshed, ())
+    raise Failure(412, condition="lock-token-matches-request-uri")
+
+
+def timeout_of(request: Request) -> float:
+    """The seconds that a lock gets: what the client asks for, but no more than the longest."""
+    asked = parse_timeout(request.field("Timeout"))
+    seconds = USUAL_TIMEOUT if asked is None else asked
+    return LONGEST_TIMEOUT if math.isinf(seconds) else max(1.0, min(seconds, LONGEST_TIMEOUT))
+
+
+def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
+    depth = parse_depth(request.field("Depth"), "infinity", ("0", "infinity"))
+    scope, owner = _scope(wish), _owner(wish)
+    with ExitStack() as opened:
+        try:
+            entry = opened.enter_context(request.share.share.entry(request.segments))
+        except (FileNotFoundError, NotADirectoryError):
+            raise Failure(409, "The collection above does not exist.") from None
+        status = entry.find()
+        check_conditions(site, request, status)
+        opened.enter_context(site.touching(entry.place))
+        if status is None:
+            LockCheck(site, request).membership(entry)
+        is_collection = status is not None and kind_of(status) is Kind.COLLECTION
+        try:
+            made = site.locks.acquire(
+                entry.path,
+                url=request.share.href(request.segments, is_collection),
+                depth="0" if depth == "0" else "infinity",
+                scope=scope,
+                owner_xml=owner,
+                principal=request.user,
+                timeout=timeout_of(request),
+            )
+        except LockConflict as conflict:
+            hrefs = list(dict.fromkeys(each.url for each in conflict.locks))
+            raise Failure(423, condition="no-conflicting-lock", hrefs=hrefs) from None
+        if status is None:
+            _make_file(site, entry, made)
+    fields = (("Lock-Token", f"<{made.token}>"),)
+    return _answer(site, 201 if status is None else 200, made, fields)
+
+
+def _make_file(site: Site, entry: Entry, made: Lock) -> None:
+    """Make the empty file that a lock of an unmapped URL makes (RFC 4918 7.3)."""
+    control = Control(staging_name=f".davkeep-{site.instance}-{made.token[-12:]}")
+    control.fsync = site.configuration.davkeep.fsync
+    try:
+        with Upload(entry, control) as upload:
+            for _ in upload.commit(replace=False):
+                pass
+    except FileExistsError:
+        # Somebody else made it in this moment; then it is that file which is locked.
+        return
+    except OSError:
+        site.locks.release(made.token)
+        raise
+
+
+def _scope(wish: etree._Element) -> Scope:
+    if wish.find(f"{dav('locktype')}/{dav('write')}") is None:
+        raise Failure(400, "The only type of lock is DAV:write.")
+    scopes: tuple[Scope, ...] = ("exclusive", "shared")
+    for scope in scopes:
+        if wish.find(f"{dav('lockscope')}/{dav(scope)}") is not None:
+            return scope
+    raise Failure(400, "The scope of a lock is DAV:exclusive or DAV:shared.")
+
+
+def _owner(wish: etree._Element) -> bytes:
+    owner = wish.find(dav("owner"))
+    return b"" if owner is None else etree.tostring(owner, with_tail=False)
+
+
+def _answer(site: Site, status: int, made: Lock, fields: tuple[tuple[str, str], ...]) -> Answer:
+    prop = etree.Element(dav("prop"), nsmap={"D": "DAV:"})
+    prop.append(lockdiscovery([made], site.now()))
+    return Answer(status, (*fields, ("Content-Type", XML)), document(prop))

@@ -1,0 +1,47 @@
+"""MKCOL (RFC 4918 9.3)."""
+
+from contextlib import ExitStack
+from functools import partial
+
+from davkeep.dav.answers import Answer, Reply
+from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.delivery import when_free
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site
+from davkeep.trees.collection import make_collection
+from davkeep.words.failure import Failure
+from davkeep.words.fields import parse_depth
+
+
+def mkcol(site: Site, request: Request) -> Reply:
+    """Answer MKCOL: 201, 405 for a name that is taken, 409 without a collection above."""
+    parse_depth(request.field("Depth"), "0", ("0", "infinity"))
+    request.writable_share()
+    request.refuse_body()
+    return when_free(site, request, partial(_make, site, request))
+
+
+def _make(site: Site, request: Request) -> Answer:
+    with ExitStack() as opened:
+        try:
+            entry = opened.enter_context(request.share.share.entry(request.segments))
+        except (FileNotFoundError, NotADirectoryError):
+            raise Failure(409, "The collection above does not exist.") from None
+        status = entry.find()
+        check_conditions(site, request, status)
+        if status is not None:
+            raise _taken()
+        locks = LockCheck(site, request)
+        locks.content(entry)
+        locks.membership(entry)
+        opened.enter_context(site.touching(entry.place))
+        try:
+            make_collection(entry, site.configuration.davkeep.fsync)
+        except FileExistsError:
+            raise _taken() from None
+        site.properties.remove(entry.path)
+    return Answer(201)
+
+
+def _taken() -> Failure:
+    return Failure(405, "The name is taken.", fields=[("Allow", "OPTIONS, GET, HEAD, PROPFIND")])

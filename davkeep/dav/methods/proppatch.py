@@ -1,0 +1,130 @@
+"""PROPPATCH (RFC 4918 9.2): all of its instructions, or none."""
+
+import os
+from contextlib import ExitStack
+from functools import partial
+
+from lxml import etree
+
+from davkeep.dav.answers import XML, Answer, Reply
+from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.delivery import when_free
+from davkeep.dav.multistatus import status_line
+from davkeep.dav.properties import LIVE
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site
+from davkeep.dav.xml import dav, document, parse
+from davkeep.trees.share import Entry, Kind, kind_of
+from davkeep.words.failure import Failure
+from davkeep.words.fields import Depth, parse_depth, parse_http_date
+
+#: The Depth that PROPPATCH has, sent or not (RFC 4918 9.2).
+ONLY_ITSELF: tuple[Depth, ...] = ("0",)
+
+#: The attribute that says in which language a property's text is (RFC 4918 4.3).
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+
+#: The live property that ``mutable_live_props`` can make settable.
+MODIFIED = dav("getlastmodified")
+
+#: Properties by which Windows sets times and attributes; see ``hotfixes.emulate_win32_lastmod``.
+WIN32 = "{urn:schemas-microsoft-com:}"
+WIN32_MODIFIED = f"{WIN32}Win32LastModifiedTime"
+
+
+def proppatch(site: Site, request: Request) -> Reply:
+    """Answer PROPPATCH: 207 that says of each property what became of it."""
+    parse_depth(request.field("Depth"), "0", ONLY_ITSELF)
+    request.writable_share()
+    changes = _changes(parse(request.body, "propertyupdate"))
+    return when_free(site, request, partial(_change, site, request, changes))
+
+
+def _changes(update: etree._Element) -> dict[str, etree._Element | None]:
+    """What is set and removed (None), the last instruction of each property winning."""
+    changes: dict[str, etree._Element | None] = {}
+    for instruction in update:
+        if instruction.tag not in (dav("set"), dav("remove")):
+            continue
+        removes = instruction.tag == dav("remove")
+        for prop in instruction.iterfind(dav("prop")):
+            for element in prop:
+                changes[str(element.tag)] = None if removes else _with_language(element)
+    if not changes:
+        raise Failure(400, "PROPPATCH sets or removes at least one property.")
+    return changes
+
+
+def _with_language(element: etree._Element) -> etree._Element:
+    """Keep the language that the property inherits from the elements around it."""
+    if LANGUAGE not in element.attrib:
+        around = (above.get(LANGUAGE) for above in element.iterancestors())
+        inherited = next((language for language in around if language is not None), None)
+        if inherited is not None:
+            element.set(LANGUAGE, inherited)
+    return element
+
+
+def _change(site: Site, request: Request, changes: dict[str, etree._Element | None]) -> Answer:
+    with ExitStack() as opened:
+        try:
+            entry = opened.enter_context(request.share.share.entry(request.segments))
+            status = entry.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise Failure(404) from None
+        check_conditions(site, request, status)
+        LockCheck(site, request).content(entry)
+        opened.enter_context(site.touching(entry.place))
+        outcomes = _outcomes(site, changes)
+        if all(each == 200 for each in outcomes.values()):
+            _apply(site, entry, changes)
+    is_collection = kind_of(status) is Kind.COLLECTION
+    return _answer(request.share.href(request.segments, is_collection), outcomes)
+
+
+def _outcomes(site: Site, changes: dict[str, etree._Element | None]) -> dict[str, int]:
+    """The status of each property: 403 for a protected one makes the others 424."""
+    refused = {name for name, value in changes.items() if not _may_change(site, name, value)}
+    if not refused:
+        return dict.fromkeys(changes, 200)
+    return {name: 403 if name in refused else 424 for name in changes}
+
+
+def _may_change(site: Site, name: str, value: etree._Element | None) -> bool:
+    if name == MODIFIED and name in site.configuration.mutable_live_props:
+        return value is not None and parse_http_date(value.text) is not None
+    return name not in LIVE and not name.startswith(dav(""))
+
+
+def _apply(site: Site, entry: Entry, changes: dict[str, etree._Element | None]) -> None:
+    modified = changes.pop(MODIFIED, None)
+    emulate = site.configuration.hotfixes.emulate_win32_lastmod
+    if emulate and WIN32_MODIFIED in changes:
+        modified = changes.pop(WIN32_MODIFIED)
+    stored = {
+        name: etree.tostring(value, with_tail=False)
+        for name, value in changes.items()
+        if value is not None
+    }
+    removed = [name for name, value in changes.items() if value is None]
+    site.properties.change(entry.path, stored, removed)
+    seconds = None if modified is None else parse_http_date(modified.text)
+    if seconds is not None:
+        times = (entry.stat().st_atime, seconds)
+        os.utime(entry.name, times, dir_fd=entry.parent_fd, follow_symlinks=False)
+
+
+def _answer(href: str, outcomes: dict[str, int]) -> Answer:
+    root = etree.Element(dav("multistatus"), nsmap={"D": "DAV:"})
+    response = etree.SubElement(root, dav("response"))
+    etree.SubElement(response, dav("href")).text = href
+    for status in sorted(set(outcomes.values())):
+        propstat = etree.SubElement(response, dav("propstat"))
+        prop = etree.SubElement(propstat, dav("prop"))
+        for name in (name for name, each in outcomes.items() if each == status):
+            etree.SubElement(prop, name)
+        etree.SubElement(propstat, dav("status")).text = status_line(status)
+        if status == 403:
+            error = etree.SubElement(propstat, dav("error"))
+            etree.SubElement(error, dav("cannot-modify-protected-property"))
+    return Answer(207, (("Content-Type", XML),), document(root))

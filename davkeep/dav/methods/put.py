@@ -1,0 +1,160 @@
+"""PUT (RFC 9110 9.3.4): staged while it arrives, committed as an operation."""
+
+import hashlib
+from contextlib import ExitStack
+from functools import partial
+from secrets import token_hex
+
+from davkeep.dav.answers import Answer, Reply
+from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.delivery import deliver, outcome_answer, when_free
+from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site
+from davkeep.operations import Mode, Operation, Outcome, RepeatKey
+from davkeep.trees.share import Entry, Kind, etag_of
+from davkeep.trees.steps import Control, Steps
+from davkeep.trees.upload import Upload
+from davkeep.words.failure import Failure
+
+#: What may be done to a collection.
+NO_PUT = "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, DELETE, COPY, MOVE, LOCK, UNLOCK"
+
+#: The least that is read of a body at once, in bytes.
+BLOCK = 256 * 1024
+
+
+def put(site: Site, request: Request) -> Reply:
+    """Answer PUT. Everything but the content is checked before the content is asked for."""
+    provider = request.writable_share()
+    if request.field("Content-Range") is not None:
+        raise Failure(400, "Content-Range is not understood in a PUT (RFC 9110 14.5).")
+    with ExitStack() as opened:
+        try:
+            entry = opened.enter_context(provider.share.entry(request.segments))
+        except (FileNotFoundError, NotADirectoryError):
+            raise Failure(409, "The collection above does not exist.") from None
+        _check(site, request, entry)
+        staged = Staged(site, request, entry)
+        opened.callback(staged.drop)
+        staged.receive(request)
+        staged.keep(opened.pop_all())
+    return when_free(site, request, partial(_admit, site, request, staged))
+
+
+def _check(site: Site, request: Request, entry: Entry) -> LockCheck:
+    status = entry.find()
+    locks = LockCheck(site, request)
+    check_conditions(site, request, status)
+    if entry.kind is Kind.COLLECTION:
+        raise _is_collection()
+    locks.content(entry)
+    if status is None:
+        locks.membership(entry)
+    return locks
+
+
+class Staged:
+    """An upload that has arrived, or is arriving, and the operation that will commit it."""
+
+    def __init__(self, site: Site, request: Request, entry: Entry) -> None:
+        """Stage an empty file. 405 for a collection, 403 and 507 as the engine says."""
+        spool = site.configuration.davkeep.put.spool
+        self.entry = entry
+        self.control = Control(
+            staging_name=f".davkeep-{site.instance}-{token_hex(16)}",
+            fsync=site.configuration.davkeep.fsync,
+        )
+        try:
+            self.upload = Upload(entry, self.control, spool)
+        except IsADirectoryError:
+            raise _is_collection() from None
+        #: Known where a commit may be long, for only there can a repeat meet it.
+        self._digest = hashlib.sha256() if spool else None
+        self._block = max(site.configuration.block_size, BLOCK)
+        self._opened: ExitStack | None = None
+
+    def receive(self, request: Request) -> None:
+        """Write the whole body. 400 where it ends early; what was staged is then dropped."""
+        for block in request.blocks(self._block):
+            self.upload.write(block)
+            if self._digest is not None:
+                self._digest.update(block)
+
+    def keep(self, opened: ExitStack) -> None:
+        """Take over what has to be closed in the end."""
+        self._opened = opened
+
+    def drop(self) -> None:
+        """Remove what was staged and not committed."""
+        self.upload.abort()
+
+    def close(self) -> None:
+        """Drop it and close the entry."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of the whole content, if it is known."""
+        return None if self._digest is None else self._digest.hexdigest()
+
+
+def _is_collection() -> Failure:
+    return Failure(405, "A collection has no content of its own.", fields=[("Allow", NO_PUT)])
+
+
+def _admit(site: Site, request: Request, staged: Staged) -> Reply:
+    """Check again, for the upload may have taken long, and commit."""
+    key = _key(request, staged)
+    joined = site.registry.running(key)
+    if joined is not None:
+        staged.close()
+        return deliver(site, request, joined)
+    locks = _checked_again(site, request, staged)
+    operation = site.registry.admit(
+        key,
+        [(staged.entry.place, Mode.WRITE)],
+        partial(_start, site, request, staged),
+        conclusion(Sides(source=lambda below: request.url)),
+    )
+    operation.subscribe(staged.close, waits=False)
+    site.relying_on(locks.tokens, operation)
+    return deliver(site, request, operation, partial(_answer, staged))
+
+
+def _checked_again(site: Site, request: Request, staged: Staged) -> LockCheck:
+    try:
+        return _check(site, request, staged.entry)
+    except (Failure, OSError):
+        staged.close()
+        raise
+
+
+def _key(request: Request, staged: Staged) -> RepeatKey:
+    return RepeatKey(
+        owner=request.user,
+        address=request.account_address,
+        method="PUT",
+        source=request.url,
+        if_=request.field("If"),
+        if_match=request.field("If-Match"),
+        digest=staged.digest,
+    )
+
+
+def _start(site: Site, request: Request, staged: Staged, operation: Operation) -> Steps:
+    staged.control.progress = operation.progress
+    operation.progress.members_total = 1
+    staged.control.effective = operation.reach_effective_point
+    only_new = (request.field("If-None-Match") or "").strip() == "*"
+    return staged.upload.commit(replace=not only_new)
+
+
+def _answer(staged: Staged, outcome: Outcome) -> Answer:
+    """201 or 204 with the ETag of what is stored."""
+    answer = outcome_answer(outcome)
+    stored = staged.upload.stored
+    if stored is None or outcome.status >= 300:
+        return answer
+    return Answer(answer.status, (*answer.fields, ("ETag", f'"{etag_of(stored)}"')))

@@ -1,0 +1,150 @@
+"""One request, as the handlers see it."""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, cast
+
+from davkeep.dav.shares import Provider, Shares, refuse_reserved
+from davkeep.dav.xml import MAX_BODY
+from davkeep.keepalive import Exchange, IncompleteBody
+from davkeep.words.conditions import If, parse_if, submitted_tokens
+from davkeep.words.failure import Failure
+from davkeep.words.urls import Segments, parse_destination, quote_path
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+#: Methods that only read, for which a hidden name is simply not there.
+READING = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND"})
+
+#: Most of a request body read at once, in bytes.
+BLOCK = 64 * 1024
+
+
+class Request:
+    """A request whose user is known and whose share was found.
+
+    ``provider`` is None and ``segments`` the whole path where no share is: only the collection
+    above the shares can be seen there.
+    """
+
+    def __init__(
+        self,
+        environ: dict[str, Any],
+        start_response: StartResponse,
+        provider: Provider | None,
+        segments: Segments,
+    ) -> None:
+        """``segments``: the path inside the share."""
+        self.environ = environ
+        self.start_response = start_response
+        self.provider = provider
+        self.segments = segments
+        self.method: str = environ["REQUEST_METHOD"]
+        self.user: str = environ.get("wsgidav.auth.user_name") or ""
+        self.address: str = environ.get("REMOTE_ADDR", "")
+        self.exchange = cast(Exchange, environ["davkeep.exchange"])
+        #: Reading of the monotonic clock at which a conflict is told; set by the first conflict.
+        self.conflict_deadline: float | None = None
+        refuse_reserved(segments, reading=self.method in READING)
+
+    @property
+    def share(self) -> Provider:
+        """The share; 404 where there is none."""
+        if self.provider is None:
+            raise Failure(404)
+        return self.provider
+
+    @property
+    def account_address(self) -> str:
+        """The peer's address for the anonymous user, who has no name to be told by."""
+        return "" if self.user else self.address
+
+    @property
+    def whole_path(self) -> Segments:
+        """The path from the server's root."""
+        return (self.provider.segments if self.provider else ()) + self.segments
+
+    @cached_property
+    def url(self) -> str:
+        """The percent-encoded path of the target, without a slash at the end."""
+        return quote_path(self.whole_path)
+
+    def field(self, name: str) -> str | None:
+        """A header field, by its name, or None."""
+        return self.environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+
+    def writable_share(self) -> Provider:
+        """The share, unless it is served read-only (403)."""
+        if self.share.is_readonly():
+            raise Failure(403, "The share is read-only.")
+        return self.share
+
+    @cached_property
+    def if_(self) -> If | None:
+        """The If field, parsed; 400 for a malformed one."""
+        value = self.field("If")
+        return None if value is None else parse_if(value)
+
+    @cached_property
+    def tokens(self) -> frozenset[str]:
+        """The lock tokens that were submitted."""
+        return frozenset() if self.if_ is None else submitted_tokens(self.if_)
+
+    def located(self, reference: str | None) -> Segments:
+        """The path that an absolute URI of this server, or an absolute path, names (400, 502)."""
+        scheme = self.environ["wsgi.url_scheme"]
+        host = self.field("Host")
+        return parse_destination(reference, hosts=[host] if host else [], scheme=scheme).segments
+
+    def destination(self, shares: Shares) -> tuple[Provider, Segments]:
+        """The share and the path of the Destination field.
+
+        400 for a malformed one, 403 for a reserved name or a read-only share, 409 where no share
+        is, 502 for another server (RFC 4918 9.8.5).
+        """
+        segments = self.located(self.field("Destination"))
+        found = shares.find(segments)
+        if found is None:
+            raise Failure(409, "The destination is in no share.")
+        refuse_reserved(segments, reading=False)
+        if found[0].is_readonly():
+            raise Failure(403, "The share of the destination is read-only.")
+        return found
+
+    @property
+    def body_length(self) -> int | None:
+        """Content-Length in bytes; None for a body in chunks, 0 for no body."""
+        if "HTTP_TRANSFER_ENCODING" in self.environ:
+            return None
+        return int(self.environ.get("CONTENT_LENGTH") or 0)
+
+    @cached_property
+    def body(self) -> bytes:
+        """The whole body of a small request: 413 above ``MAX_BODY``, 400 if it ends early."""
+        blocks: list[bytes] = []
+        size = 0
+        for block in self.blocks(BLOCK):
+            blocks.append(block)
+            size += len(block)
+            if size > MAX_BODY:
+                raise Failure(413, f"An XML body has at most {MAX_BODY} bytes.")
+        return b"".join(blocks)
+
+    def blocks(self, size: int) -> Iterable[bytes]:
+        """The body in blocks of at most ``size`` bytes, as they arrive.
+
+        Raises Failure 400, 408 or 413 when it does not arrive as a whole.
+        """
+        stream = self.environ["wsgi.input"]
+        if self.body_length == 0:
+            return
+        try:
+            while block := stream.read1(size):
+                yield block
+        except IncompleteBody as error:
+            raise Failure(error.status, "The request body is not complete.") from error
+
+    def refuse_body(self) -> None:
+        """Raise 415 for a body where none is understood (RFC 4918 8.4)."""
+        if self.body_length != 0 and self.body:
+            raise Failure(415, "No request body is understood here.")

@@ -1,0 +1,92 @@
+"""Which share a URL is in."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from wsgidav.dav_provider import DAVProvider
+
+from davkeep.dav.resources import CollectionResource, FileResource
+from davkeep.trees.share import Kind, Share, kind_of
+from davkeep.words.failure import Failure
+from davkeep.words.urls import Segments, is_reserved, quote_path
+
+
+class Provider(DAVProvider):  # type: ignore[misc]
+    """One share as WsgiDAV knows it: its middleware asks it for resources."""
+
+    def __init__(self, segments: Segments, share: Share) -> None:
+        """``segments``: the share's URL path; ``share``: the folder behind it."""
+        super().__init__()
+        self.segments = segments
+        self.share = share
+
+    def is_readonly(self) -> bool:
+        """Whether the share is served read-only."""
+        return self.share.readonly
+
+    def href(self, segments: Segments, collection: bool) -> str:
+        """The percent-encoded URL path of a member, with a slash at the end for a collection."""
+        return quote_path(self.segments + segments, collection)
+
+    def get_resource_inst(
+        self, path: str, environ: dict[str, Any]
+    ) -> CollectionResource | FileResource | None:
+        """The resource that the directory browser shows; None for nothing that may be seen."""
+        segments = tuple(part for part in path.split("/") if part)
+        if any(is_reserved(segment) for segment in segments):
+            return None
+        try:
+            with self.share.entry(segments) as entry:
+                status = entry.find()
+        except OSError:
+            return None
+        if status is None:
+            return None
+        if kind_of(status) is Kind.COLLECTION:
+            return CollectionResource(path, environ, self, segments, status)
+        return FileResource(path, environ, self, segments, status)
+
+
+class Shares:
+    """All shares; the one with the longest URL path wins."""
+
+    def __init__(self, providers: Iterable[Provider] = ()) -> None:
+        """Begin with ``providers``."""
+        self.providers = list(providers)
+
+    def add(self, provider: Provider) -> None:
+        """Add one; ValueError if its URL path is taken."""
+        if any(known.segments == provider.segments for known in self.providers):
+            raise ValueError(f"two shares at {quote_path(provider.segments)}")
+        self.providers.append(provider)
+        self.providers.sort(key=lambda known: len(known.segments), reverse=True)
+
+    def find(self, segments: Segments) -> tuple[Provider, Segments] | None:
+        """The share that ``segments`` lie in, and the path in it; names are compared exactly."""
+        for provider in self.providers:
+            depth = len(provider.segments)
+            if segments[:depth] == provider.segments:
+                return provider, segments[depth:]
+        return None
+
+    def below(self, segments: Segments) -> list[Provider]:
+        """The shares strictly below a URL path."""
+        depth = len(segments)
+        return [
+            provider
+            for provider in self.providers
+            if len(provider.segments) > depth and provider.segments[:depth] == segments
+        ]
+
+    def close(self) -> None:
+        """Close every share."""
+        for provider in self.providers:
+            provider.share.close()
+
+
+def refuse_reserved(segments: Segments, *, reading: bool) -> None:
+    """Raise 404 for reading and 403 for the rest when a segment is one of davkeep's own names."""
+    if any(is_reserved(segment) for segment in segments):
+        if reading:
+            raise Failure(404)
+        raise Failure(403, "The name is reserved.")

@@ -1,0 +1,71 @@
+"""What every handler needs: the shares, what is stored about them, and who does the work."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from davkeep.dav.shares import Shares
+from davkeep.keepalive import Settings
+from davkeep.operations import Mode, Operation, Registry
+from davkeep.store.database import Database
+from davkeep.store.locks import Locks
+from davkeep.store.properties import DeadProperties
+from davkeep.trees.share import Place
+from davkeep.trees.steps import Control
+from davkeep.words.configuration import Configuration
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One running server, without its sockets.
+
+    ``instance`` tells the staging entries of this state folder from those of another one;
+    ``monotonic`` measures waiting, ``now`` gives seconds of the epoch.
+    """
+
+    configuration: Configuration
+    shares: Shares
+    database: Database
+    properties: DeadProperties
+    locks: Locks
+    registry: Registry
+    beats: Settings
+    instance: str
+    monotonic: Callable[[], float]
+    now: Callable[[], float]
+
+    def control(self, operation: Operation, effective: Callable[[], None]) -> Control:
+        """The control of an operation's work; ``effective`` is the store's part of the change."""
+        return Control(
+            staging_name=f".davkeep-{self.instance}-{operation.id}",
+            progress=operation.progress,
+            fsync=self.configuration.davkeep.fsync,
+            effective=effective,
+        )
+
+    @contextmanager
+    def touching(self, place: Place) -> Iterator[None]:
+        """Keep ``place`` from being moved or replaced for a moment. Raises Conflict (423)."""
+        holder = object()
+        self.registry.reservations.reserve(holder, [(place, Mode.TOUCH)])
+        try:
+            yield
+        finally:
+            self.registry.reservations.release(holder)
+
+    def relying_on(self, tokens: Collection[str], operation: Operation) -> None:
+        """Keep the locks of ``tokens`` from expiring until ``operation`` is over."""
+        held = self.locks.hold(tokens)
+        operation.subscribe(lambda: self.locks.unhold(held), waits=False)
+
+
+def instance_of(state: str | Path) -> str:
+    """The name of the instance that owns a state folder, made at its first use."""
+    file = Path(state) / "instance"
+    if not file.exists():
+        staged = file.with_suffix(".new")
+        staged.write_text(token_hex(4), encoding="ascii")
+        staged.replace(file)
+    return file.read_text(encoding="ascii").strip()

@@ -1,0 +1,1 @@
+"""The status monitor: what can be asked of the server itself, below ``/.davkeep/``."""
