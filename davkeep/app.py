@@ -39,13 +39,13 @@ def serve(configuration: Configuration) -> int:
     with ExitStack() as opened:
         site = make_site(configuration, opened)
         server = make_server(configuration, site)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: server.stop())
         try:
             server.prepare()
         except OSError as error:
             where = f"{configuration.host}, port {configuration.port}"
             raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: server.stop())
         print(f"Serving {_described(configuration)} at {server.url}", flush=True)
         server.serve()
     return 0

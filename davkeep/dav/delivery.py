@@ -49,11 +49,31 @@ def outcome_answer(outcome: Outcome) -> Answer:
     )
 
 
-def when_free(site: Site, request: Request, step: Callable[[], Reply]) -> Reply:
+def _nothing() -> None:
+    """Nothing is to be given back."""
+
+
+def when_free(
+    site: Site,
+    request: Request,
+    step: Callable[[], Reply],
+    abandoned: Callable[[], None] = _nothing,
+) -> Reply:
     """Run ``step``; when a running operation is in its way, wait without a thread and run it again.
 
-    After ``conflict_wait`` seconds: 423. While the server stops: 503.
+    After ``conflict_wait`` seconds: 423. While the server stops: 503. ``abandoned`` is called when
+    ``step`` failed for good, or will not be run again because the client has gone.
     """
+    try:
+        return _when_free(site, request, step, abandoned)
+    except (Failure, OSError):
+        abandoned()
+        raise
+
+
+def _when_free(
+    site: Site, request: Request, step: Callable[[], Reply], abandoned: Callable[[], None]
+) -> Reply:
     try:
         return step()
     except Stopping:
@@ -65,8 +85,8 @@ def when_free(site: Site, request: Request, step: Callable[[], Reply]) -> Reply:
             request.conflict_deadline = now + wait
         if now >= request.conflict_deadline:
             raise _taken(request, conflict) from None
-        again = partial(when_free, site, request, step)
-        return Pending(partial(_waiting_for_release, request, conflict), again)
+        again = partial(when_free, site, request, step, abandoned)
+        return Pending(partial(_waiting_for_release, request, conflict, abandoned), again)
 
 
 def _final(operation: Operation, answer: Callable[[Outcome], Answer]) -> Answer:
@@ -111,13 +131,17 @@ class _Waiter:
 
 
 def _waiting_for_release(
-    request: Request, conflict: Conflict, resume: Callable[[], Iterable[bytes]]
+    request: Request,
+    conflict: Conflict,
+    abandoned: Callable[[], None],
+    resume: Callable[[], Iterable[bytes]],
 ) -> Waiting:
     """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design)."""
     return Waiting(
         subscribe=conflict.subscribe,
         resume=resume,
         deadline=request.conflict_deadline,
+        disconnected=abandoned,
         label=f"{request.method} {request.url}, which is taken",
     )
 

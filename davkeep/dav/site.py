@@ -13,8 +13,11 @@ from davkeep.store.database import Database
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.trees.share import Place
-from davkeep.trees.steps import Control
+from davkeep.trees.steps import BLOCK_SIZE, Control
 from davkeep.words.configuration import Configuration
+
+#: The least that is copied at once, in bytes, however low the throttle is.
+LEAST_BLOCK = 16 * 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +39,20 @@ class Site:
     monotonic: Callable[[], float]
     now: Callable[[], float]
 
-    def control(self, operation: Operation, effective: Callable[[], None]) -> Control:
-        """The control of an operation's work; ``effective`` is the store's part of the change."""
+    def control(self, name: str) -> Control:
+        """The control of a piece of work whose staging entry is called after ``name``."""
+        block = self.configuration.davkeep
         return Control(
-            staging_name=f".davkeep-{self.instance}-{operation.id}",
-            progress=operation.progress,
-            fsync=self.configuration.davkeep.fsync,
-            effective=effective,
+            staging_name=f".davkeep-{self.instance}-{name}",
+            fsync=block.fsync,
+            block_size=_block_size(block.operations.max_bytes_per_second),
         )
+
+    def control_of(self, operation: Operation, effective: Callable[[], None]) -> Control:
+        """The control of an operation's work; ``effective`` is the store's part of the change."""
+        control = self.control(operation.id)
+        control.progress, control.effective = operation.progress, effective
+        return control
 
     @contextmanager
     def touching(self, place: Place) -> Iterator[None]:
@@ -59,6 +68,13 @@ class Site:
         """Keep the locks of ``tokens`` from expiring until ``operation`` is over."""
         held = self.locks.hold(tokens)
         operation.subscribe(lambda: self.locks.unhold(held), waits=False)
+
+
+def _block_size(bytes_per_second: float | None) -> int:
+    """Bytes copied at once: so few that the throttle lets several blocks a second pass."""
+    if bytes_per_second is None:
+        return BLOCK_SIZE
+    return max(LEAST_BLOCK, min(BLOCK_SIZE, int(bytes_per_second / 4)))
 
 
 def instance_of(state: str | Path) -> str:

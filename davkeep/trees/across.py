@@ -86,19 +86,12 @@ def _retire(
     source: Entry, hidden: Name | None, old: Name | None, control: Control
 ) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
     """Purge what was replaced, then the source; return what is still visible of the source."""
-    done = False
-    try:
-        if old is not None:
-            yield from purge(*old, control, counted=False)
-        errors: tuple[MemberError, ...] = ()
-        if hidden is not None:
-            yield from purge(*hidden, control, counted=False)
-        else:
-            errors = yield from _removed_in_place(source)
-        done = True
-    finally:
-        control.left_behind |= not done
-    return errors
+    if old is not None:
+        yield from purge(*old, control, counted=False)
+    if hidden is None:
+        return (yield from _removed_in_place(source))
+    yield from purge(*hidden, control, counted=False)
+    return ()
 
 
 def _removed_in_place(

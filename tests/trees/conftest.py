@@ -4,7 +4,6 @@ import ctypes
 import os
 import pickle
 import shutil
-import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -23,8 +22,6 @@ STAGING = ".davkeep-test-1"
 NOBODY = 65534
 #: prctl(2): lets a process that changed its user read its own /proc again, as a real server can.
 _PR_SET_DUMPABLE = 4
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and other users need root")
 
 
 def snapshot_of(folder: Path) -> dict[bytes, tuple[Any, ...]]:
@@ -261,8 +258,3 @@ def without_flags(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(22, "Invalid argument")
 
     monkeypatch.setattr("davkeep.trees.renames._rename", refused)
-
-
-def is_private(path: Path) -> bool:
-    """Tell whether only the owner may enter a directory."""
-    return stat.S_IMODE(path.stat().st_mode) == 0o700

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from davkeep.trees import staging
 from davkeep.trees.copy import copy
+from davkeep.trees.member import MemberCopy
 from davkeep.trees.remove import remove
 from davkeep.trees.steps import DestinationError, Lane
 
@@ -172,6 +174,17 @@ def test_holes_stay_holes(world: Any) -> None:
     old, new = path.stat(), (world.folder / "copied").stat()
     assert new.st_size == old.st_size
     assert new.st_blocks <= old.st_blocks + 16
+    assert (world.folder / "copied").read_bytes() == path.read_bytes()
+
+
+def test_small_holes_stay_holes(world: Any) -> None:
+    """A file small enough for one read keeps its holes too."""
+    path = world.folder / "sparse"
+    with path.open("wb") as file:
+        file.seek(48 * 1024)
+        file.write(b"x")
+    world.run(copy, "sparse", "copied", overwrite=False)
+    assert (world.folder / "copied").stat().st_blocks == path.stat().st_blocks
     assert (world.folder / "copied").read_bytes() == path.read_bytes()
 
 
@@ -534,6 +547,19 @@ def test_a_mount_point_in_the_destination_is_not_purged(
     assert world.hidden() == []
 
 
+def test_a_mount_made_during_the_copy_is_not_purged(world: Any, mount: Callable[..., Path]) -> None:
+    """A file system mounted in the old destination meanwhile is seen before the swap."""
+    world.make({**TREE, "e": {"m": {}}})
+    steps = world.steps(copy, "d", "e", overwrite=True)
+    next(steps)
+    point = mount("-t", "tmpfs", "tmpfs", world.folder / "e/m")
+    with pytest.raises(PermissionError) as refused:
+        world.drive(steps)
+    assert refused.value.errno == errno.EBUSY
+    assert os.path.ismount(point)
+    assert world.hidden() == []
+
+
 def test_what_purging_cannot_remove_is_told(world: Any, immutable: Callable[[Path], None]) -> None:
     """An old member that cannot be purged stays hidden, and the control says so."""
     world.make({**TREE, "e": {"fixed": b"f", "loose": b"l"}})
@@ -556,6 +582,7 @@ def test_read_only_collections_are_purged_and_copied(
         for name in ("", "/a", "/a/b"):
             (open_folder / f"{folder}{name}").chmod(0o555)
             os.chown(open_folder / f"{folder}{name}", 65534, 65534)
+    (open_folder / "e/a/b").chmod(0)
     os.chown(open_folder, 65534, 65534)
 
     def run() -> Any:
@@ -591,6 +618,31 @@ def test_a_tree_of_three_thousand_levels(world: Any, fds: Callable[[], list[str]
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert os.listdir(world.folder) == []
     assert fds() == before
+
+
+def test_a_deep_tree_whose_copy_its_owner_cannot_search(
+    new_world: Callable[..., Any], open_folder: Path, as_nobody: Callable[..., Any]
+) -> None:
+    """Collections that only others may search are copied, modes and all, however deep."""
+    world = new_world(open_folder)
+    path = open_folder / "d"
+    for _ in range(60):
+        path.mkdir(mode=0o705)
+        path.chmod(0o005)
+        path /= "d"
+    os.chown(open_folder, 65534, 65534)
+    assert as_nobody(lambda: world.run(copy, "d", "e", overwrite=False)).errors == ()
+    assert world.snapshot("e") == world.snapshot("d")
+
+
+def test_a_file_that_became_a_fifo_does_not_block(world: Any) -> None:
+    """What is a FIFO by the time it is opened is an error of that member."""
+    os.mkfifo(world.folder / "p")
+    fd = os.open(world.folder, os.O_RDONLY)
+    with pytest.raises(OSError, match="Errno") as failed:
+        MemberCopy(world.control).file(fd, "p", fd, "copied")
+    os.close(fd)
+    assert failed.value.errno == errno.ESTALE
 
 
 def test_running_out_of_descriptors_is_no_members_fault(
@@ -643,6 +695,28 @@ def test_without_renameat2_flags(world: Any, existing: dict[str, Any], source: s
     snapshot = world.snapshot()
     assert snapshot[b"e"] == snapshot[source.encode()]
     assert world.hidden() == []
+
+
+@pytest.mark.usefixtures("without_flags")
+def test_without_renameat2_flags_a_second_rename_that_fails(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renamed aside, the old destination comes back if the new one cannot take its place."""
+    world.make({**TREE, "e": {"old": b"o"}})
+    before = world.snapshot()
+    rename = staging.rename_noreplace
+    calls: list[str] = []
+
+    def second_fails(from_fd: int, old: str, to_fd: int, new: str) -> None:
+        calls.append(new)
+        if len(calls) == 2:
+            raise PermissionError(errno.EACCES, "no")
+        rename(from_fd, old, to_fd, new)
+
+    monkeypatch.setattr(staging, "rename_noreplace", second_fails)
+    with pytest.raises(DestinationError):
+        world.run(copy, "d", "e", overwrite=True)
+    assert world.snapshot() == before
 
 
 @pytest.mark.usefixtures("without_flags")

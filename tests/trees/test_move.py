@@ -144,6 +144,19 @@ def test_two_mounts_of_one_file_are_never_unlinked(
     assert (world.folder / "file").read_bytes() == b"new"
 
 
+def test_one_file_that_looks_like_two_is_not_unlinked(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two entries of one inode that has a single link are one file, whatever else is said."""
+    world.make(TREE)
+    status = (world.folder / "file").stat()
+    with world.entry("file") as source, world.entry("d/other") as target:
+        monkeypatch.setattr(target, "find", lambda: status)
+        with pytest.raises(PermissionError):
+            world.drive(move(source, target, world.control, overwrite=True))
+    assert (world.folder / "file").exists()
+
+
 def test_roots_and_nesting_are_refused(world: Any) -> None:
     """MOVE of or onto a share's root, onto itself, into itself or onto an ancestor is EPERM."""
     world.make(TREE)
@@ -349,6 +362,17 @@ def test_across_file_systems_what_cannot_be_removed_is_not_copied(
     assert two.snapshot() == before
 
 
+def test_across_file_systems_an_immutable_collection_stays(
+    two: Two, immutable: Callable[[Path], None]
+) -> None:
+    """An immutable collection is named together with the members that it keeps."""
+    immutable(two.here.folder / "d/sub")
+    before = two.snapshot()
+    result = two.run(overwrite=False)
+    assert {error.path for error in result.errors} == {("sub",), ("sub", "g"), ("sub", "l")}
+    assert two.snapshot() == before
+
+
 def test_across_file_systems_a_source_with_a_mount_is_refused(
     two: Two, mount: Callable[..., Path]
 ) -> None:
@@ -359,6 +383,7 @@ def test_across_file_systems_a_source_with_a_mount_is_refused(
         two.run(overwrite=False)
     assert refused.value.errno == errno.EBUSY
     assert two.there.snapshot() == {}
+    assert two.control.progress.bytes_done == 0
 
 
 @pytest.mark.parametrize("existing", [{}, {"e": {"o": b"o"}}])

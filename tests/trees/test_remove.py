@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from davkeep.trees.mounts import mount_points
 from davkeep.trees.remove import remove
 from davkeep.trees.steps import Lane
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing owners needs root")
 
 TREE = {"d": {"f": b"one", "sub": {"g": b"two", "l": "f"}}, "file": b"new", "k": {"x": b"x"}}
 
@@ -161,6 +164,26 @@ def test_a_mount_point_with_a_strange_name_is_found(world: Any, mount: Callable[
         world.run(remove, "d")
 
 
+def test_mount_points_are_read_as_they_are_called(world: Any, mount: Callable[..., Path]) -> None:
+    """The list of mounts gives back the bytes that its escapes stand for."""
+    world.make({"a b\nc\\d": {}})
+    point = mount("-t", "tmpfs", "tmpfs", world.folder / "a b\nc\\d")
+    assert os.fsencode(os.path.realpath(point)) in set(mount_points())
+
+
+def test_a_mount_point_is_seen_where_the_scan_ends_early(
+    world: Any, mount: Callable[..., Path], immutable: Callable[[Path], None]
+) -> None:
+    """A tree that is not removable anyway is refused too if a mount point lies in it."""
+    world.make({"d": {"s": {"m": {}}, "f": b""}})
+    point = mount("-t", "tmpfs", "tmpfs", world.folder / "d/s/m")
+    (point / "precious").write_bytes(b"p")
+    immutable(world.folder / "d")
+    with pytest.raises(PermissionError):
+        world.run(remove, "d")
+    assert (point / "precious").exists()
+
+
 def test_a_neighbour_of_a_mount_point_is_removed(world: Any, mount: Callable[..., Path]) -> None:
     """A mount point whose path merely begins alike does not keep a tree."""
     world.make({"d": {"f": b""}, "d2": {}})
@@ -279,8 +302,24 @@ def test_ones_own_sticky_collection_goes(owned: Any, as_nobody: Callable[..., An
     sticky = owned.folder / "d/a"
     sticky.chmod(0o1777)
     (sticky / "roots").write_bytes(b"")
-    assert as_nobody(lambda: owned.run(remove, "d")).errors == ()
+    assert as_nobody(lambda: _total(owned)) == 9
     assert owned.snapshot() == {}
+
+
+def _total(world: Any) -> int | None:
+    """Remove ``d``; return the total, which is known only if one rename removed it."""
+    world.run(remove, "d")
+    total: int | None = world.control.progress.members_total
+    return total
+
+
+@needs_root
+def test_root_removes_from_every_sticky_collection(owned: Any) -> None:
+    """With the capability for it, other people's sticky collections go by one rename."""
+    sticky = owned.folder / "d/a"
+    sticky.chmod(0o1777)
+    os.chown(sticky, 1234, 1234)
+    assert _total(owned) == 8
 
 
 @pytest.mark.parametrize("name", ["d", "f"])

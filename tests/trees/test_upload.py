@@ -99,6 +99,17 @@ def test_cancelled_at_every_step(world: Any, existing: dict[str, Any]) -> None:
     assert (world.folder / "f").read_bytes() == b"content"
 
 
+def test_a_closed_commit_aborts_by_itself(world: Any, fds: Callable[[], list[str]]) -> None:
+    """Whoever closes the steps need not abort the upload too."""
+    opened = fds()
+    with world.entry("f") as entry:
+        steps = Upload(entry, world.control).commit()
+        next(steps)
+        steps.close()
+    assert world.snapshot() == {}
+    assert fds() == opened
+
+
 def _advance(steps: Any, count: int) -> bool:
     """Take ``count`` steps; tell whether they ended before."""
     for _ in range(count):

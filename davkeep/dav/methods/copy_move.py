@@ -181,7 +181,7 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
     with ExitStack() as opened:
         source, destination = wish.entries(opened)
         store = _store_part(site, wish, source.path, destination.path)
-        control = site.control(operation, partial(_take_effect, store, operation))
+        control = site.control_of(operation, partial(_take_effect, store, operation))
         return (yield from _work(wish, source, destination, control))
 
 

@@ -85,7 +85,7 @@ def _start(site: Site, provider: Provider, segments: Segments, operation: Operat
         def out_of_sight() -> None:
             operation.reach_effective_point(Outcome(204), cancellable=True)
 
-        result = yield from remove(entry, site.control(operation, out_of_sight))
+        result = yield from remove(entry, site.control_of(operation, out_of_sight))
         if result.complete and not result.errors:
             _forget(site, path)
         return result

@@ -3,6 +3,7 @@
 import math
 from contextlib import ExitStack
 from functools import partial
+from secrets import token_hex
 
 from lxml import etree
 
@@ -15,7 +16,6 @@ from davkeep.dav.site import Site
 from davkeep.dav.xml import dav, document, parse
 from davkeep.store.locks import Lock, LockConflict, Scope
 from davkeep.trees.share import Entry, Kind, kind_of
-from davkeep.trees.steps import Control
 from davkeep.trees.upload import Upload
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth, parse_timeout
@@ -94,10 +94,8 @@ def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
 
 def _make_file(site: Site, entry: Entry, made: Lock) -> None:
     """Make the empty file that a lock of an unmapped URL makes (RFC 4918 7.3)."""
-    control = Control(staging_name=f".davkeep-{site.instance}-{made.token[-12:]}")
-    control.fsync = site.configuration.davkeep.fsync
     try:
-        with Upload(entry, control) as upload:
+        with Upload(entry, site.control(token_hex(16))) as upload:
             for _ in upload.commit(replace=False):
                 pass
     except FileExistsError:

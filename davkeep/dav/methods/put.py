@@ -13,7 +13,7 @@ from davkeep.dav.request import Request
 from davkeep.dav.site import Site
 from davkeep.operations import Mode, Operation, Outcome, RepeatKey
 from davkeep.trees.share import Entry, Kind, etag_of
-from davkeep.trees.steps import Control, Steps
+from davkeep.trees.steps import Steps
 from davkeep.trees.upload import Upload
 from davkeep.words.failure import Failure
 
@@ -39,7 +39,7 @@ def put(site: Site, request: Request) -> Reply:
         opened.callback(staged.drop)
         staged.receive(request)
         staged.keep(opened.pop_all())
-    return when_free(site, request, partial(_admit, site, request, staged))
+    return when_free(site, request, partial(_admit, site, request, staged), staged.close)
 
 
 def _check(site: Site, request: Request, entry: Entry) -> LockCheck:
@@ -61,10 +61,7 @@ class Staged:
         """Stage an empty file. 405 for a collection, 403 and 507 as the engine says."""
         spool = site.configuration.davkeep.put.spool
         self.entry = entry
-        self.control = Control(
-            staging_name=f".davkeep-{site.instance}-{token_hex(16)}",
-            fsync=site.configuration.davkeep.fsync,
-        )
+        self.control = site.control(token_hex(16))
         try:
             self.upload = Upload(entry, self.control, spool)
         except IsADirectoryError:
@@ -111,7 +108,7 @@ def _admit(site: Site, request: Request, staged: Staged) -> Reply:
     if joined is not None:
         staged.close()
         return deliver(site, request, joined)
-    locks = _checked_again(site, request, staged)
+    locks = _check(site, request, staged.entry)
     operation = site.registry.admit(
         key,
         [(staged.entry.place, Mode.WRITE)],
@@ -121,14 +118,6 @@ def _admit(site: Site, request: Request, staged: Staged) -> Reply:
     operation.subscribe(staged.close, waits=False)
     site.relying_on(locks.tokens, operation)
     return deliver(site, request, operation, partial(_answer, staged))
-
-
-def _checked_again(site: Site, request: Request, staged: Staged) -> LockCheck:
-    try:
-        return _check(site, request, staged.entry)
-    except (Failure, OSError):
-        staged.close()
-        raise
 
 
 def _key(request: Request, staged: Staged) -> RepeatKey:

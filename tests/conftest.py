@@ -1,0 +1,54 @@
+"""What every test of the whole server starts from."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.server import RunningServer, Serve
+from harness.wire import Wire
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder that is served at /."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def serve(tmp_path: Path, root: Path) -> Iterator[Serve]:
+    """Start servers; each is ended with the test.
+
+    ``serve(operations={...}, keepalive={...}, ...)`` are blocks of ``davkeep:``; ``top={...}`` are
+    keys of the top level, and with its ``provider_mapping`` nothing is served at / by itself.
+    """
+    with ExitStack() as running:
+        count = 0
+
+        def start(top: dict[str, Any] | None = None, **davkeep: Any) -> RunningServer:
+            nonlocal count
+            count += 1
+            folder = tmp_path / f"server-{count}"
+            folder.mkdir()
+            config = {**(top or {}), "davkeep": davkeep}
+            served = None if "provider_mapping" in config else root
+            server = RunningServer(folder, served, config)
+            running.callback(server.close)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def wire() -> Iterator[Any]:
+    """Open raw connections; each is closed with the test: ``wire(server, agent="curl/7.88.1")``."""
+    with ExitStack() as opened:
+
+        def connect(server: RunningServer, **options: Any) -> Wire:
+            return opened.enter_context(Wire(server.host, server.port, **options))
+
+        yield connect

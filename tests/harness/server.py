@@ -1,0 +1,127 @@
+"""A real davkeep in a process of its own, on loopback and a port of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+#: Seconds after which a test gives up waiting; generous, for two cores that do other things too.
+DEADLINE = 30.0
+
+
+class RunningServer:
+    """`davkeep serve` under test: where it is, what it logs, and how it is stopped."""
+
+    def __init__(self, folder: Path, root: Path | None, config: dict[str, Any]) -> None:
+        """Start it with ``config`` (YAML keys); ``root`` is served at / unless shares are named."""
+        self.folder = folder
+        self.root = root
+        block = {"state": str(folder / "state"), **config.get("davkeep", {})}
+        self.state = Path(block["state"])
+        self._config = folder / "davkeep.yaml"
+        self._config.write_text(yaml.safe_dump({**config, "davkeep": block}))
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait for the line that says where it serves."""
+        command = [sys.executable, "-m", "davkeep", "serve", "-p", "0", "-c", str(self._config)]
+        if self.root is not None:
+            command += ["--root", str(self.root)]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+        line = self.process.stdout.readline()
+        match = re.fullmatch(r"Serving .* at (https?://\S+/)\n", line)
+        if match is None:
+            self.process.wait(DEADLINE)
+            self._reader.join(DEADLINE)
+            raise AssertionError(f"the server did not start: {line!r}\n{self.log}")
+        self.url = match[1]
+        parts = urlsplit(self.url)
+        self.host, self.port = str(parts.hostname), int(parts.port or 0)
+
+    def _read(self, stream: Any) -> None:
+        for line in stream:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+
+    @property
+    def log(self) -> str:
+        """Everything that was logged so far."""
+        with self._changed:
+            return "".join(self._lines)
+
+    def wait_for_log(self, pattern: str, times: int = 1, deadline: float = DEADLINE) -> list[str]:
+        """Wait until ``times`` lines match ``pattern`` and return those that do."""
+        found: list[str] = []
+
+        def enough() -> bool:
+            found[:] = [line for line in self._lines if re.search(pattern, line)]
+            return len(found) >= times
+
+        with self._changed:
+            done = self._changed.wait_for(enough, deadline)
+        assert done, f"{len(found)} lines with {pattern!r}, not {times}:\n{self.log}"
+        return found
+
+    @property
+    def threads(self) -> int:
+        """Threads of the process at this moment."""
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+    @property
+    def descriptors(self) -> int:
+        """Open descriptors of the process at this moment."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def staging(self, folder: Path | None = None) -> list[Path]:
+        """Staging entries below ``folder`` (the root)."""
+        top = folder or self.root
+        assert top is not None
+        return sorted(top.rglob(".davkeep*"))
+
+    def stop(self, number: int = signal.SIGTERM, deadline: float = DEADLINE) -> int:
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(deadline)
+        self._reader.join(deadline)
+        return status
+
+    def close(self) -> None:
+        """End it, whatever state it is in."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(DEADLINE)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+#: Starts a server: serve(config={...}, root=..., **blocks of ``davkeep:``).
+Serve = Callable[..., RunningServer]

@@ -1,0 +1,112 @@
+"""A client on a raw socket that sees every response as it comes, interim ones included."""
+
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+
+from harness.server import DEADLINE
+
+
+@dataclass(frozen=True)
+class Response:
+    """A final response, and the interim ones that came before it."""
+
+    interims: tuple[int, ...]
+    status: int
+    fields: Mapping[str, str]
+    body: bytes
+
+    @property
+    def statuses(self) -> list[int]:
+        """All statuses in the order in which they came, e.g. ``[102, 102, 201]``."""
+        return [*self.interims, self.status]
+
+
+class Wire:
+    """One connection. Use it as a context manager."""
+
+    def __init__(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, agent: str | None = None
+    ) -> None:
+        """``agent``: the User-Agent of requests that name none; None sends none."""
+        self.host = f"{host}:{port}"
+        self.agent = agent
+        self.socket = socket.create_connection((host, port), DEADLINE)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host)
+        self._h11 = h11.Connection(h11.CLIENT)
+
+    def __enter__(self) -> "Wire":
+        """Return the connection itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> None:
+        """Send a whole request; ``body`` as an iterable goes out in chunks."""
+        headers = {"Host": self.host, **({"User-Agent": self.agent} if self.agent else {})}
+        headers |= fields or {}
+        if isinstance(body, bytes):
+            headers.setdefault("Content-Length", str(len(body)))
+        elif body is not None:
+            headers["Transfer-Encoding"] = "chunked"
+        request = h11.Request(method=method, target=path, headers=list(headers.items()))
+        self._write(request)
+        for block in [body] if isinstance(body, bytes) else body or ():
+            self._write(h11.Data(data=block))
+        self._write(h11.EndOfMessage())
+
+    def _write(self, event: Any) -> None:
+        block = self._h11.send(event)
+        if block:
+            self.socket.sendall(block)
+
+    def event(self) -> Any:
+        """The next event of h11: InformationalResponse, Response, Data, EndOfMessage."""
+        while True:
+            event = self._h11.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            self._h11.receive_data(self.socket.recv(65536))
+
+    def response(self) -> Response:
+        """Read up to the end of the next final response, ready for another request."""
+        interims: list[int] = []
+        while isinstance(event := self.event(), h11.InformationalResponse):
+            interims.append(event.status_code)
+        assert isinstance(event, h11.Response), f"no response but {event!r}"
+        fields = {name.decode().title(): value.decode("latin-1") for name, value in event.headers}
+        body = b""
+        while not isinstance(piece := self.event(), h11.EndOfMessage):
+            assert isinstance(piece, h11.Data), f"the response was cut: {piece!r}"
+            body += bytes(piece.data)
+        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
+            self._h11.start_next_cycle()
+        return Response(tuple(interims), event.status_code, fields, body)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        fields: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> Response:
+        """Send a request and read its final response."""
+        self.send(method, path, fields, body)
+        return self.response()

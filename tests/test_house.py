@@ -1,0 +1,79 @@
+"""The house keeps its order: imports flow one way, and each stranger has one door."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import davkeep
+
+PACKAGE = Path(davkeep.__file__).parent
+
+#: The rooms from the foundation upwards; each may import those before it. The doors share a floor
+#: and never import each other.
+FLOORS = [
+    {"words"},
+    {"trees"},
+    {"store"},
+    {"operations"},
+    {"keepalive"},
+    {"dav", "server", "monitor"},
+    {"settings"},
+    {"app"},
+    {"cli"},
+    {"__main__"},
+]
+
+#: Libraries that one room alone may import.
+STRANGERS = {"wsgidav": "dav", "cheroot": "server", "lxml": "dav", "sqlite3": "store"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _room(module: Path) -> str:
+    first = module.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def _imports(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _floor(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_flow_one_way(module: Path) -> None:
+    """A module imports from its own room and from the floors below only."""
+    room = _room(module)
+    if room == "__init__":
+        return
+    for name in _imports(module):
+        parts = name.split(".")
+        if parts[0] != "davkeep" or len(parts) == 1 or parts[1] == "__version__":
+            continue
+        other = parts[1]
+        assert other == room or _floor(other) < _floor(room), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_stranger_has_one_door(module: Path) -> None:
+    """A library that davkeep stands on is imported in its own room only."""
+    for name in _imports(module):
+        door = STRANGERS.get(name.split(".")[0])
+        assert door in (None, _room(module)), f"{module} imports {name}"
+
+
+def test_the_words_and_the_engine_are_free_of_what_is_above() -> None:
+    """The guard can fail: it sees the imports that there are."""
+    seen = {name for module in MODULES for name in _imports(module)}
+    assert {"wsgidav.dav_provider", "cheroot.wsgi", "davkeep.trees.steps"} <= seen
