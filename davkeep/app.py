@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from davkeep.dav.application import Application
@@ -36,6 +37,8 @@ def serve(configuration: Configuration) -> int:
     opened and an address that cannot be had.
     """
     begin_log(configuration)
+    for key in without_effect(configuration):
+        _log.warning("%s is set, and has no effect yet", key)
     with ExitStack() as opened:
         site = make_site(configuration, opened)
         server = make_server(configuration, site)
@@ -49,6 +52,20 @@ def serve(configuration: Configuration) -> int:
         print(f"Serving {_described(configuration)} at {server.url}", flush=True)
         server.serve()
     return 0
+
+
+def without_effect(configuration: Configuration) -> list[str]:
+    """The keys that are set and that nothing in this version reads."""
+    keepalive = configuration.davkeep.keepalive
+    is_set = {
+        "davkeep.keepalive.profiles": bool(keepalive.profiles),
+        "davkeep.keepalive.behind_proxy": keepalive.behind_proxy not in ("auto", "none"),
+        "davkeep.administrators": bool(configuration.davkeep.administrators),
+        "davkeep.webhooks": bool(configuration.davkeep.webhooks),
+        "fs_dav_provider.shadow_map": bool(configuration.fs_dav_provider.shadow_map),
+        "honor_mtime_header": configuration.honor_mtime_header,
+    }
+    return [key for key, given in is_set.items() if given]
 
 
 def begin_log(configuration: Configuration) -> None:
@@ -109,10 +126,13 @@ def make_shares(configuration: Configuration) -> Shares:
 def make_server(configuration: Configuration, site: Site) -> Server:
     """The server for ``site``, before it listens."""
     arguments = configuration.server_args.model_dump()
+    settings = ServerSettings.from_server_args(arguments)
+    if configuration.suppress_version_info:
+        settings = replace(settings, server_name="davkeep")
     return Server(
         (configuration.host, configuration.port),
         front(Application(site)),
-        settings=ServerSettings.from_server_args(arguments),
+        settings=settings,
         tls=_tls(configuration),
         drain=site.registry.stop,
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from harness.server import RunningServer, Serve
 from harness.wire import Wire
 

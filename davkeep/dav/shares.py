@@ -8,7 +8,8 @@ from wsgidav.dav_provider import DAVProvider
 from davkeep.dav.resources import CollectionResource, FileResource
 from davkeep.trees.share import Kind, Share, kind_of
 from davkeep.words.failure import Failure
-from davkeep.words.urls import Segments, is_reserved, quote_path
+from davkeep.words.names import is_reserved
+from davkeep.words.urls import Segments, quote_path
 
 
 class Provider(DAVProvider):  # type: ignore[misc]

@@ -329,4 +329,5 @@ class Lanes:
 
 
 def _line_of(work: Work) -> Driver:
-    return Driver.LONG if work.lane is Lane.LONG else Driver.SHORT
+    """Return where the rest of ``work`` is driven; only the long lane has the time to pause."""
+    return Driver.LONG if work.lane is Lane.LONG or work.pause > 0 else Driver.SHORT

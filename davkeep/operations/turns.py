@@ -82,7 +82,7 @@ def hands_over(driver: Driver, lane: Lane, held: float, pause: float, seconds: f
             allowed = min(seconds, QUANTUM) if lane is Lane.LONG else seconds
             return pause > 0 or held >= allowed
         case Driver.SHORT:
-            return lane is Lane.LONG
+            return lane is Lane.LONG or pause > 0
         case _:
             return False
 

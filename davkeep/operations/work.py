@@ -57,24 +57,31 @@ class Work:
     has_begun: bool = False
     has_begun_bulk: bool = False
     is_interrupted: bool = False
+    #: Seconds that the throttle wanted when it was last asked.
+    pause: float = 0.0
+    _seen: tuple[int, int] = (0, 0)
     wake: threading.Event = field(default_factory=threading.Event)
 
     def pause_after(self, now: float) -> float:
-        """Return the seconds that the throttle wants before the next step; only for bulk work."""
-        if self.lane is Lane.SHORT:
-            self.throttle.rest()
-            return 0.0
+        """Return the seconds that the throttle wants before the next step.
+
+        A stretch that treats no member (a scan) passes freely and earns no credit.
+        """
         progress = self.operation.progress
-        return self.throttle.pause_after(now, progress.members_done, progress.bytes_done)
+        done = (progress.members_done, progress.bytes_done)
+        self.pause = self.throttle.pause_after(now, *done)
+        if self.pause <= 0 and done == self._seen:
+            self.throttle.rest()
+        self._seen = done
+        return self.pause
 
     def step(self, now: float) -> Ending | Bug | None:
         """Drive to the next checkpoint; return how the work ended, None while it goes on."""
         if not self.has_begun:
             self.has_begun = True
             self.operation.begin()
-        if self.lane is Lane.LONG:
-            self.has_begun_bulk = True
-            self.throttle.resume(now)
+        self.has_begun_bulk |= self.lane is Lane.LONG
+        self.throttle.resume(now)
         return attempt(self._step, repr(self.operation))
 
     def _step(self) -> Ending | None:

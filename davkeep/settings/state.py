@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from davkeep.settings.change import changed
 from davkeep.words.configuration import Configuration, ConfigurationError
-from davkeep.words.urls import is_reserved
+from davkeep.words.names import is_reserved
 
 #: Hexadecimal digits of a folder's name: 64 bits tell apart the sets of roots of one user.
 DIGITS = 16

@@ -1,23 +1,9 @@
-"""Names of members: which are hidden, and when two of them are taken for one."""
+"""Names as steps of a path below a share's root."""
 
-import unicodedata
+from davkeep.words.names import folded
+from davkeep.words.names import is_reserved as is_hidden_name
 
-#: Beginning of every name that davkeep keeps for itself (the promises, Names).
-RESERVED_PREFIX = ".davkeep"
-
-
-def folded(name: str) -> str:
-    """Return ``name`` as it is compared: NFKC, case-folded. Undecodable bytes stay as they are."""
-    if name.isascii():
-        return name.lower()
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-
-
-def is_hidden_name(name: str) -> bool:
-    """Tell whether listings and walks skip ``name`` and URLs with it are refused."""
-    if name.isascii():
-        return name[:1] == "." and name[:8].lower() == RESERVED_PREFIX
-    return folded(name).startswith(RESERVED_PREFIX)
+__all__ = ["folded", "is_hidden_name", "is_segment"]
 
 
 def is_segment(name: str) -> bool:

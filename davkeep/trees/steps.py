@@ -76,7 +76,7 @@ class Control:
     ``effective`` is called exactly once, at the effective point: after the swap or rename and the
     flush of the parent directory, before anything is purged. What the store has to change in the
     same moment is done there. ``left_behind`` says, however the work ended, that something it could
-    not remove stays hidden under the staging name (or that name and a suffix of ``renames``).
+    not remove stays hidden under the staging name (or that name and a suffix, see ``staging``).
     """
 
     staging_name: str

@@ -5,7 +5,6 @@ before it is decoded: an encoded "?", "#" or ";" is part of a name and nothing e
 """
 
 import re
-import unicodedata
 from collections.abc import Collection
 from typing import NamedTuple, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -17,9 +16,6 @@ Segments: TypeAlias = tuple[str, ...]
 
 #: Bytes of the longest name on Linux file systems (NAME_MAX).
 LONGEST_SEGMENT = 255
-
-#: What every name that davkeep keeps for itself begins with (the promises, Names).
-RESERVED_PREFIX = ".davkeep"
 
 #: What stays as it is in an href: pchar of RFC 3986 3.3 without "&", which has to be escaped again
 #: in XML and HTML, and without ";", which some clients cut off as a parameter.
@@ -33,13 +29,6 @@ _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 
 #: The port that a URI without one means (RFC 9110 4.2).
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-#: Unicode's Default_Ignorable_Code_Point, which NFKC case-folding removes (UAX 44 5.7).
-_IGNORABLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
 
 
 class UrlPath(NamedTuple):
@@ -80,15 +69,6 @@ def quote_path(segments: Segments, collection: bool = False) -> str:
     names = (quote_from_bytes(name.encode("utf-8", "surrogateescape"), _KEPT) for name in segments)
     path = "/" + "/".join(names)
     return path + "/" if collection and segments else path
-
-
-def is_reserved(segment: str) -> bool:
-    """Whether a name is davkeep's own: it begins with ".davkeep" after NFKC case-folding."""
-    if segment.isascii():
-        return segment.lower().startswith(RESERVED_PREFIX)
-    folded = unicodedata.normalize("NFKC", segment).casefold()
-    visible = _IGNORABLE.sub("", unicodedata.normalize("NFKC", folded))
-    return visible.startswith(RESERVED_PREFIX)
 
 
 def parse_destination(

@@ -198,13 +198,29 @@ def test_a_throttled_operation_takes_turns_too(make_bench: Callable[..., Any]) -
     assert max(bench.pauses) <= 1.0
 
 
-def test_short_work_is_not_throttled(make_bench: Callable[..., Any]) -> None:
-    """A rename, which yields no bulk work, ends inline whatever the throttle says."""
+def test_small_trees_are_throttled_too(make_bench: Callable[..., Any]) -> None:
+    """Three members of work that never says that it is long take the time of three."""
+    bench = make_bench(limits=Limits(members_per_second=2))
+
+    def small(operation: Operation) -> Steps:
+        for _ in range(3):
+            operation.progress.members_done += 1
+            yield None
+        return DONE
+
+    operation = bench.add(small)
+    bench.lanes.drive_inline(operation, 0.25)
+    assert operation.wait(DEADLINE) == Outcome(201)
+    assert bench.pauses == [0.5] * 3
+
+
+def test_one_member_is_not_throttled(make_bench: Callable[..., Any]) -> None:
+    """A rename ends inline whatever the throttle says."""
     bench = make_bench(limits=Limits(members_per_second=0.001))
 
     def rename(operation: Operation) -> Steps:
-        operation.progress.members_done += 1
         yield None
+        operation.progress.members_done += 1
         return DONE
 
     operation = bench.add(rename)

@@ -1,9 +1,12 @@
 """A world for the engine's tests: real folders, real mounts, another user."""
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import pickle
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -22,6 +25,8 @@ STAGING = ".davkeep-test-1"
 NOBODY = 65534
 #: prctl(2): lets a process that changed its user read its own /proc again, as a real server can.
 _PR_SET_DUMPABLE = 4
+#: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_IMMUTABLE_FL (linux/fs.h).
+_GET_FLAGS, _SET_FLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
 
 
 def snapshot_of(folder: Path) -> dict[bytes, tuple[Any, ...]]:
@@ -234,20 +239,27 @@ def immutable() -> Iterator[Callable[[Path], None]]:
     """Return a function that makes a file or directory immutable until the test's end."""
     if os.geteuid() != 0:
         pytest.skip("only root sets the immutable flag")
-    marked: list[Path] = []
+    marked: list[int] = []
 
     def mark(path: Path) -> None:
-        done = subprocess.run(
-            ["chattr", "+i", str(path)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"no immutable flag here: {done.stderr.strip()}")
-        marked.append(path)
+        fd = os.open(path, os.O_RDONLY)
+        marked.append(fd)
+        try:
+            _set_flags(fd, _IMMUTABLE)
+        except OSError as error:
+            pytest.skip(f"no immutable flag here: {error}")
 
     yield mark
-    for path in marked:
-        for place in (path, *path.parent.glob(f".davkeep*/**/{path.name}")):
-            subprocess.run(["chattr", "-i", str(place)], capture_output=True, check=False)
+    for fd in marked:
+        with contextlib.suppress(OSError):
+            _set_flags(fd, 0)
+        os.close(fd)
+
+
+def _set_flags(fd: int, flags: int) -> None:
+    """Set the flag on an open file, which may have another name by the time it is cleared."""
+    kept = struct.unpack("l", fcntl.ioctl(fd, _GET_FLAGS, struct.pack("l", 0)))[0] & ~_IMMUTABLE
+    fcntl.ioctl(fd, _SET_FLAGS, struct.pack("l", kept | flags))
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from davkeep.words.failure import Failure
-from davkeep.words.urls import is_reserved, parse_destination, parse_path, quote_path
+from davkeep.words.names import is_reserved
+from davkeep.words.urls import parse_destination, parse_path, quote_path
 
 HOSTS = ("example.com",)
 

@@ -1,5 +1,6 @@
 """DELETE (RFC 4918 9.6): checked here, done by the engine as an operation."""
 
+import os
 from functools import partial
 
 from davkeep.dav.answers import Reply
@@ -86,16 +87,25 @@ def _start(site: Site, provider: Provider, segments: Segments, operation: Operat
             operation.reach_effective_point(Outcome(204), cancellable=True)
 
         result = yield from remove(entry, site.control_of(operation, out_of_sight))
-        if result.complete and not result.errors:
-            _forget(site, path)
+        if result.complete:
+            _forget(site, path, is_partial=bool(result.errors))
         return result
 
 
-def _forget(site: Site, path: bytes) -> None:
+def _forget(site: Site, path: bytes, *, is_partial: bool) -> None:
     """End the locks and remove the properties of what is gone.
 
-    Done when it is gone for good: a cancelled DELETE brings the tree back, as it was.
+    Done when it is gone for good: a cancelled DELETE brings the tree back, as it was. Of a partial
+    one only those members are forgotten that are not there any more.
     """
     with site.database.transaction():
-        site.locks.end_at_or_below(path)
-        site.properties.remove(path)
+        if not is_partial:
+            site.locks.end_at_or_below(path)
+            site.properties.remove(path)
+            return
+        for lock in site.locks.below(path):
+            if not os.path.lexists(lock.path):
+                site.locks.release(lock.token)
+        for member in site.properties.under(path, "infinity"):
+            if not os.path.lexists(member):
+                site.properties.remove(member)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, model_validator
 
 from davkeep.words.configuration.bounds import Block, Text, first_repeated, quoted, refused
-from davkeep.words.urls import is_reserved
+from davkeep.words.names import is_reserved
 
 
 class SharedFolder(Block):
