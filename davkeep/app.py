@@ -1,6 +1,7 @@
 """Assembly: from a configuration to a server that runs."""
 
 import logging
+import resource
 import signal
 import sys
 import time
@@ -14,14 +15,13 @@ from davkeep.dav.shares import Provider, Shares
 from davkeep.dav.site import Site, instance_of
 from davkeep.keepalive import Mode, Settings
 from davkeep.monitor import health
-from davkeep.operations import Lanes, Limits, Registry
+from davkeep.operations import Lanes, Limits, Registry, most_begun
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.database import Database, StateInUse, StateTooNew
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.trees.share import Share
 from davkeep.words.configuration import Configuration, ConfigurationError
-from davkeep.words.urls import parse_path
 
 _log = logging.getLogger("davkeep")
 
@@ -93,7 +93,8 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     shares = make_shares(configuration)
     opened.callback(shares.close)
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
-    lanes = Lanes(block.operations.workers, limits=limits)
+    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
     keepalive = block.keepalive
     return Site(
         configuration=configuration,
@@ -119,7 +120,9 @@ def make_shares(configuration: Configuration) -> Shares:
         except OSError as error:
             message = f"provider_mapping.{url}: {folder.root}: {error.strerror}"
             raise ConfigurationError([message]) from None
-        shares.add(Provider(parse_path(url).segments, share))
+        # As WsgiDAV has them, these paths are written as they are, not percent-encoded.
+        segments = tuple(segment for segment in url.split("/") if segment)
+        shares.add(Provider(segments, share))
     return shares
 
 

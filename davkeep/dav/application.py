@@ -13,7 +13,7 @@ from davkeep.dav.browser import Browser
 from davkeep.dav.handler import RequestHandler, send_failure
 from davkeep.dav.refusals import Refusals
 from davkeep.dav.request import StartResponse
-from davkeep.dav.shares import Provider
+from davkeep.dav.shares import Provider, realm_of
 from davkeep.dav.site import Site
 from davkeep.trees.share import Share
 from davkeep.words.configuration import wsgidav_settings
@@ -40,6 +40,9 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         settings["provider_mapping"] = {
             quote_path(provider.segments): provider for provider in site.shares.providers
         }
+        settings["simple_dc"]["user_mapping"] = {
+            realm_of(share): users for share, users in settings["simple_dc"]["user_mapping"].items()
+        }
         settings["middleware_stack"] = [Cors, Refusals, Authenticator, Browser, RequestHandler]
         settings["lock_storage"] = False
         super().__init__(settings)
@@ -50,7 +53,7 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         if not isinstance(ours, Provider):
             ours = Provider(parse_path(share).segments, Share(provider, readonly=readonly))
             self.site.shares.add(ours)
-        ours.set_share_path("/" + "/".join(ours.segments))
+        ours.set_share_path(ours.realm)
         self.provider_map[share] = ours
         self.sorted_share_list = list(self.provider_map)
         return ours
@@ -77,7 +80,8 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         provider, segments = found or (None, path.segments)
         slash = "/" if path.trailing_slash and segments else ""
         environ["PATH_INFO"] = "/" + "/".join(segments) + slash
-        environ["SCRIPT_NAME"] = provider.share_path if provider else ""
+        above = provider.segments if provider else ()
+        environ["SCRIPT_NAME"] = "".join(f"/{segment}" for segment in above)
         environ["wsgidav.app"] = self
         environ["wsgidav.config"] = self.config
         environ["wsgidav.provider"] = provider

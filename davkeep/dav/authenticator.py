@@ -1,14 +1,21 @@
 """WsgiDAV's authentication, with what it gets wrong put right."""
 
-import base64
-import binascii
+import contextlib
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from wsgidav.http_authenticator import HTTPAuthenticator
 
+from davkeep.dav.authorisation import may_use
+from davkeep.dav.credentials import basic_credentials
 from davkeep.dav.request import StartResponse
+from davkeep.words.urls import Segments
+
+#: A digest that is none, on which WsgiDAV's comparison would fail.
+_NOT_A_DIGEST = re.compile(r'response="?[^",]*[^\x00-\x7f]')
 
 
 class Authenticator(HTTPAuthenticator):  # type: ignore[misc]
@@ -18,24 +25,64 @@ class Authenticator(HTTPAuthenticator):  # type: ignore[misc]
         """``wsgidav_app`` carries the site."""
         super().__init__(wsgidav_app, next_app, config)
         self._trusted = wsgidav_app.site.configuration.davkeep.trusted_proxies
+        self._shares = wsgidav_app.site.shares
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Let the request in, or ask for credentials."""
         if self.trusted_auth_header and not self._is_trusted(environ.get("REMOTE_ADDR", "")):
             # Anybody could send the field; it counts only from a proxy (defect 32).
             environ.pop(self.trusted_auth_header, None)
+        if environ["wsgidav.provider"] is None:
+            self._stand_in(environ)
         answer: Iterable[bytes] = super().__call__(environ, start_response)
         return answer
+
+    def _stand_in(self, environ: dict[str, Any]) -> None:
+        """Above all shares, have the user authenticated for one of those that are his."""
+        environ["wsgidav.auth.user_name"] = ""
+        shares = self._shares.visible_below(environ["davkeep.target"][1])
+        shares = shares or self._shares.visible_below(())
+        own = (share for share in shares if may_use(environ, share))
+        environ["wsgidav.provider"] = next(own, shares[0] if shares else None)
 
     def handle_basic_auth_request(
         self, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         """Check user name and password."""
-        if not _is_well_formed(environ["HTTP_AUTHORIZATION"]):
+        if basic_credentials(environ) is None:
             refused: Iterable[bytes] = self.send_basic_auth_response(environ, start_response)
             return refused
         answer: Iterable[bytes] = super().handle_basic_auth_request(environ, start_response)
         return answer
+
+    def handle_digest_auth_request(
+        self, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Check the digest; a user name beyond ASCII is taken as UTF-8 where it can be."""
+        field = environ["HTTP_AUTHORIZATION"]
+        if _NOT_A_DIGEST.search(field):
+            refused: Iterable[bytes] = self.send_digest_auth_response(environ, start_response)
+            return refused
+        with contextlib.suppress(UnicodeDecodeError):
+            environ["HTTP_AUTHORIZATION"] = field.encode("latin-1").decode()
+        answer: Iterable[bytes] = super().handle_digest_auth_request(environ, start_response)
+        return answer
+
+    def _is_digest_uri_valid(self, req_uri: str | None, environ: dict[str, Any]) -> bool:
+        """As WsgiDAV, whose comparison loses bytes of names that are not UTF-8."""
+        if super()._is_digest_uri_valid(req_uri, environ):
+            return True
+        if not req_uri:
+            return False
+        try:
+            parts = urlsplit(req_uri)
+        except ValueError:
+            return False
+        provider, segments = environ["davkeep.target"]
+        whole: Segments = (provider.segments if provider else ()) + segments
+        path = unquote_to_bytes(parts.path).decode("utf-8", "surrogateescape")
+        is_same = tuple(part for part in path.split("/") if part) == whole
+        return is_same and parts.query == environ.get("QUERY_STRING", "")
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -43,12 +90,3 @@ class Authenticator(HTTPAuthenticator):  # type: ignore[misc]
         except ValueError:
             return False
         return any(peer in network for network in self._trusted)
-
-
-def _is_well_formed(field: str) -> bool:
-    """Whether Basic credentials are what WsgiDAV and its domain controllers can take apart."""
-    try:
-        text = base64.b64decode(field[len("Basic ") :].strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        return False
-    return ":" in text and "\0" not in text

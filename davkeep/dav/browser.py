@@ -1,6 +1,7 @@
 """The page that a person sees of a collection: WsgiDAV's directory browser."""
 
 from collections.abc import Iterable
+from html import escape
 from typing import Any
 
 from wsgidav.dir_browser import WsgiDavDirBrowser
@@ -8,7 +9,15 @@ from wsgidav.dir_browser import WsgiDavDirBrowser
 from davkeep.dav.answers import Answer
 from davkeep.dav.request import StartResponse
 from davkeep.dav.resources import CollectionResource
+from davkeep.words.failure import Failure
 from davkeep.words.urls import quote_path
+
+#: Tells a browser's WebDAV client where to connect (RFC 4709 3).
+DAVMOUNT = """<?xml version="1.0" encoding="utf-8"?>
+<dm:mount xmlns:dm="http://purl.org/NET/webdav/mount">
+  <dm:url>{url}</dm:url>
+</dm:mount>
+"""
 
 
 class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
@@ -17,14 +26,27 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Show a collection, or leave the request to the next application."""
         provider, segments = environ["davkeep.target"]
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or provider is None:
+        method = environ["REQUEST_METHOD"]
+        found = None
+        if method in ("GET", "HEAD") and provider is not None:
+            found = provider.get_resource_inst(environ["PATH_INFO"], environ)
+        if not isinstance(found, CollectionResource):
             answer: Iterable[bytes] = self.next_app(environ, start_response)
             return answer
+        if "HTTP_TRANSFER_ENCODING" in environ or int(environ.get("CONTENT_LENGTH") or 0):
+            raise Failure(415, "No request body is understood here.")
+        url = quote_path(provider.segments + segments, collection=True)
         if not environ["davkeep.has_slash"] and self.dir_config.get("directory_slash"):
-            found = provider.get_resource_inst(environ["PATH_INFO"], environ)
-            if isinstance(found, CollectionResource):
-                location = quote_path(provider.segments + segments, collection=True)
-                redirect = Answer(301, (("Location", location),))
-                return redirect.send_as(environ["REQUEST_METHOD"], start_response)
+            return Answer(301, (("Location", url),)).send_as(method, start_response)
+        if self.dir_config.get("davmount") and "davmount" in environ.get("QUERY_STRING", ""):
+            return _davmount(environ, url).send_as(method, start_response)
         page: Iterable[bytes] = super().__call__(environ, start_response)
         return page
+
+
+def _davmount(environ: dict[str, Any], url: str) -> Answer:
+    """WsgiDAV's own fails on names that are not UTF-8, and escapes nothing."""
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    whole = f"{environ['wsgi.url_scheme']}://{host}{url}"
+    fields = (("Content-Type", "application/davmount+xml"), ("Cache-Control", "private"))
+    return Answer(200, fields, DAVMOUNT.format(url=escape(whole)).encode("utf-8", "replace"))

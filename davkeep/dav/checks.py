@@ -24,10 +24,19 @@ def etag_if_file(status: os.stat_result | None) -> str | None:
     return etag_of(status) if status is not None and kind_of(status) is Kind.FILE else None
 
 
-def check_conditions(site: Site, request: Request, status: os.stat_result | None) -> None:
+def check_conditions(
+    site: Site,
+    request: Request,
+    status: os.stat_result | None,
+    destination: Entry | None = None,
+) -> None:
     """Evaluate the conditional fields and If on the target, whose status is given.
 
     412 when one does not hold, 304 for a read that need not be answered, 400 for malformed ones.
+
+    A list of If without a URL is about the target alone (RFC 4918 10.4.2). But Windows and Office
+    save by a MOVE onto the locked original with ``If: (<token>)``, the token being that of the
+    ``destination``: where a list does not hold otherwise, its locks count for it too.
     """
     fields = {name: request.environ[key] for key, name in _FIELDS.items() if key in request.environ}
     if fields:
@@ -38,20 +47,41 @@ def check_conditions(site: Site, request: Request, status: os.stat_result | None
             modified=None if status is None else status.st_mtime,
             exists=status is not None,
         )
-    if request.if_ is not None and not evaluate(
-        request.if_, lambda url: _facts(site, request, url)
-    ):
+    if request.if_ is None:
+        return
+
+    def strictly(url: str | None) -> Facts:
+        return _facts(site, request, url)
+
+    def kindly(url: str | None) -> Facts:
+        facts = strictly(url)
+        if url is not None or destination is None:
+            return facts
+        return Facts(facts.etag, facts.tokens | _tokens_at(site, destination))
+
+    if not (evaluate(request.if_, strictly) or (destination and evaluate(request.if_, kindly))):
         raise Failure(412, "The If field does not hold.")
 
 
+def _tokens_at(site: Site, entry: Entry) -> frozenset[str]:
+    """The tokens of the locks on an entry and on its collection."""
+    locks = site.locks.covering(entry.path)
+    if not entry.is_root:
+        locks += site.locks.covering(os.path.dirname(entry.path))
+    return frozenset(lock.token for lock in locks)
+
+
 def _facts(site: Site, request: Request, url: str | None) -> Facts:
-    """What is true of a resource that the If field names; None is the target."""
+    """What is true of a resource that the If field names; None is the target.
+
+    Nothing is told of what is hidden, nor of a share that the user may not use.
+    """
     try:
         segments = request.whole_path if url is None else request.located(url)
     except Failure:
         return Facts()
     found = site.shares.find(segments)
-    if found is None:
+    if found is None or (found[0] is not request.provider and not request.may_use(found[0])):
         return Facts()
     try:
         with found[0].share.entry(found[1]) as entry:

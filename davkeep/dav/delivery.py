@@ -16,24 +16,16 @@ from davkeep.words.failure import Failure
 RETRY_AFTER_STOP = 30
 
 
-def deliver(
-    site: Site,
-    request: Request,
-    operation: Operation,
-    answer: Callable[[Outcome], Answer] | None = None,
-) -> Reply:
-    """Drive the first moments of ``operation``, then answer it or hold the connection.
-
-    ``answer`` turns the outcome into the final response, where it is not the usual one.
-    """
+def deliver(site: Site, request: Request, operation: Operation) -> Reply:
+    """Drive the first moments of ``operation``, then answer it or hold the connection."""
     site.registry.begin(operation, site.configuration.davkeep.operations.grace)
-    final = partial(_final, operation, answer or outcome_answer)
+    final = partial(_final, operation)
     if operation.outcome is not None:
         return final()
     return Pending(partial(_waiting, site, request, operation), final)
 
 
-def outcome_answer(outcome: Outcome) -> Answer:
+def _answer(outcome: Outcome) -> Answer:
     """The final response of an operation that ended so."""
     if outcome.failures:
         return failures_answer((each.href, each.status) for each in outcome.failures)
@@ -89,11 +81,11 @@ def _when_free(
         return Pending(partial(_waiting_for_release, request, conflict, abandoned), again)
 
 
-def _final(operation: Operation, answer: Callable[[Outcome], Answer]) -> Answer:
+def _final(operation: Operation) -> Answer:
     outcome = operation.outcome
     if outcome is None or operation.state is State.INTERRUPTED:
         raise NoAnswer(f"{operation!r} was interrupted")
-    return answer(outcome)
+    return _answer(outcome)
 
 
 def _waiting(
@@ -130,6 +122,23 @@ class _Waiter:
             self._operation.cancel()
 
 
+class _Release:
+    """One connection that waits for a reservation, no longer than it has to."""
+
+    def __init__(self, conflict: Conflict) -> None:
+        self._conflict = conflict
+        self._callback: Callable[[], None] | None = None
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._conflict.subscribe(callback)
+
+    def forget(self) -> None:
+        """Leave nothing with an operation that may run for hours."""
+        if self._callback is not None:
+            self._conflict.unsubscribe(self._callback)
+
+
 def _waiting_for_release(
     request: Request,
     conflict: Conflict,
@@ -137,11 +146,21 @@ def _waiting_for_release(
     resume: Callable[[], Iterable[bytes]],
 ) -> Waiting:
     """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design)."""
+    released = _Release(conflict)
+
+    def forget() -> None:
+        released.forget()
+        abandoned()
+
+    def again() -> Iterable[bytes]:
+        released.forget()
+        return resume()
+
     return Waiting(
-        subscribe=conflict.subscribe,
-        resume=resume,
+        subscribe=released.subscribe,
+        resume=again,
         deadline=request.conflict_deadline,
-        disconnected=abandoned,
+        disconnected=forget,
         label=f"{request.method} {request.url}, which is taken",
     )
 

@@ -21,6 +21,10 @@ from davkeep.words.urls import Segments
 Value = str | etree._Element | None
 
 
+#: The times that a date can say, in seconds of the epoch: years 1 to 9999. Files may have others.
+EARLIEST, LATEST = -62135596800.0, 253402300799.0
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A resource in a listing, with what was read about it; ``locks`` are those that cover it."""
@@ -53,8 +57,9 @@ def _resourcetype(member: Member) -> Value:
 
 def _creationdate(member: Member) -> Value:
     """The earliest time that the file system still knows; it keeps no time of birth."""
-    earliest = min(member.status.st_ctime, member.status.st_mtime)
-    return datetime.fromtimestamp(earliest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    earliest = max(EARLIEST, min(member.status.st_ctime, member.status.st_mtime))
+    moment = datetime.fromtimestamp(int(min(earliest, LATEST)), UTC)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _displayname(member: Member) -> Value:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, cast
 
+from davkeep.dav.authorisation import may_use
 from davkeep.dav.shares import Provider, Shares, refuse_reserved
 from davkeep.dav.xml import MAX_BODY
 from davkeep.keepalive import Exchange, IncompleteBody
@@ -45,6 +46,7 @@ class Request:
         self.exchange = cast(Exchange, environ["davkeep.exchange"])
         #: Reading of the monotonic clock at which a conflict is told; set by the first conflict.
         self.conflict_deadline: float | None = None
+        self._usable: dict[Provider, bool] = {}
         refuse_reserved(segments, reading=self.method in READING)
 
     @property
@@ -93,23 +95,36 @@ class Request:
     def located(self, reference: str | None) -> Segments:
         """The path that an absolute URI of this server, or an absolute path, names (400, 502)."""
         scheme = self.environ["wsgi.url_scheme"]
-        host = self.field("Host")
-        return parse_destination(reference, hosts=[host] if host else [], scheme=scheme).segments
+        host = self.field("Host") or self._listening_at()
+        return parse_destination(reference, hosts=[host], scheme=scheme).segments
+
+    def _listening_at(self) -> str:
+        """Address and port of this server, for HTTP/1.0, which knows no Host field."""
+        name, port = self.environ["SERVER_NAME"], self.environ["SERVER_PORT"]
+        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
     def destination(self, shares: Shares) -> tuple[Provider, Segments]:
         """The share and the path of the Destination field.
 
-        400 for a malformed one, 403 for a reserved name or a read-only share, 409 where no share
-        is, 502 for another server (RFC 4918 9.8.5).
+        400 for a malformed one, 403 for a reserved name, a read-only share and one that is not the
+        user's, 409 where no share is, 502 for another server (RFC 4918 9.8.5).
         """
         segments = self.located(self.field("Destination"))
         found = shares.find(segments)
         if found is None:
             raise Failure(409, "The destination is in no share.")
         refuse_reserved(segments, reading=False)
+        if not self.may_use(found[0]):
+            raise Failure(403, "The share of the destination is not open to this user.")
         if found[0].is_readonly():
             raise Failure(403, "The share of the destination is read-only.")
         return found
+
+    def may_use(self, provider: Provider) -> bool:
+        """Whether the user may use the share of ``provider`` too; asked once for each share."""
+        if provider not in self._usable:
+            self._usable[provider] = may_use(self.environ, provider)
+        return self._usable[provider]
 
     @property
     def body_length(self) -> int | None:

@@ -27,11 +27,26 @@ class _Member:
     def get_display_name(self) -> str:
         return displayable(self.segments[-1]) if self.segments else ""
 
+    def get_display_info(self) -> dict[str, str]:
+        kind = "Directory" if kind_of(self.status) is Kind.COLLECTION else "File"
+        extension = self.get_display_name().rpartition(".")[2]
+        is_told = kind == "File" and 0 < len(extension) < 5 and extension.isalnum()
+        return {"type": f"{extension.upper()}-File" if is_told else kind}
+
     def get_last_modified(self) -> float:
         return self.status.st_mtime
 
     def get_creation_date(self) -> float:
         return self.status.st_ctime
+
+
+def inert(href: str) -> str:
+    """``href`` such that its last segment is nothing but a name, wherever the page puts it.
+
+    WsgiDAV's page has it as a relative URL, in which ``javascript:`` would be a scheme, and between
+    quotes that it does not escape.
+    """
+    return href.replace(":", "%3A").replace("'", "%27")
 
 
 class FileResource(_Member, DAVNonCollection):  # type: ignore[misc]
@@ -71,7 +86,7 @@ class FileResource(_Member, DAVNonCollection):  # type: ignore[misc]
 
     def get_href(self) -> str:
         """The percent-encoded URL path."""
-        return self.share_provider.href(self.segments, collection=False)
+        return inert(self.share_provider.href(self.segments, collection=False))
 
     def get_content(self) -> None:
         """Never called: davkeep's own GET serves files."""
@@ -95,7 +110,7 @@ class CollectionResource(_Member, DAVCollection):  # type: ignore[misc]
 
     def get_href(self) -> str:
         """The percent-encoded URL path."""
-        return self.share_provider.href(self.segments, collection=True)
+        return inert(self.share_provider.href(self.segments, collection=True))
 
     def get_member_names(self) -> list[str]:
         """Names of the visible members."""

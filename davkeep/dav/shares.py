@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 from wsgidav.dav_provider import DAVProvider
 
@@ -10,6 +11,17 @@ from davkeep.trees.share import Kind, Share, kind_of
 from davkeep.words.failure import Failure
 from davkeep.words.names import is_reserved
 from davkeep.words.urls import Segments, quote_path
+
+#: What stays as it is in a realm: printable ASCII that needs no escape in a quoted string.
+_IN_REALM = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\%')
+
+
+def realm_of(path: str) -> str:
+    """The realm of a share: its URL path, of which only what a header field cannot hold is encoded.
+
+    Clients disagree about the character set of a field that is not ASCII (RFC 7616 4).
+    """
+    return quote_from_bytes(path.encode("utf-8", "surrogateescape"), _IN_REALM)
 
 
 class Provider(DAVProvider):  # type: ignore[misc]
@@ -20,6 +32,11 @@ class Provider(DAVProvider):  # type: ignore[misc]
         super().__init__()
         self.segments = segments
         self.share = share
+
+    @property
+    def realm(self) -> str:
+        """The share's URL path, as a domain controller and an authentication scheme know it."""
+        return realm_of("/" + "/".join(self.segments))
 
     def is_readonly(self) -> bool:
         """Whether the share is served read-only."""
@@ -77,6 +94,12 @@ class Shares:
             provider
             for provider in self.providers
             if len(provider.segments) > depth and provider.segments[:depth] == segments
+        ]
+
+    def visible_below(self, segments: Segments) -> list[Provider]:
+        """The same, without what WsgiDAV serves for its own pages."""
+        return [
+            provider for provider in self.below(segments) if not provider.realm.startswith("/:")
         ]
 
     def close(self) -> None:

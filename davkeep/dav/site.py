@@ -65,9 +65,21 @@ class Site:
             self.registry.reservations.release(holder)
 
     def relying_on(self, tokens: Collection[str], operation: Operation) -> None:
-        """Keep the locks of ``tokens`` from expiring until ``operation`` is over."""
-        held = self.locks.hold(tokens)
-        operation.subscribe(lambda: self.locks.unhold(held), waits=False)
+        """Keep the locks of ``tokens`` from expiring until ``operation`` is over.
+
+        Their time starts anew then: who waited for the answer could not refresh them.
+        """
+        if tokens:
+            held = self.locks.hold(tokens)
+            operation.subscribe(lambda: self._let_go(held), waits=False)
+
+    def _let_go(self, held: frozenset[str]) -> None:
+        with self.database.transaction():
+            for token in held:
+                lock = self.locks.find(token)
+                if lock is not None:
+                    self.locks.refresh(token, lock.timeout)
+            self.locks.unhold(held)
 
 
 def _block_size(bytes_per_second: float | None) -> int:

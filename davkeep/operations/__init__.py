@@ -4,6 +4,7 @@
 drives their work. Knows nothing of HTTP servers, sockets or WsgiDAV.
 """
 
+from davkeep.operations.crowd import most_begun
 from davkeep.operations.lanes import LaneCounts, Lanes
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
@@ -33,4 +34,5 @@ __all__ = [
     "Start",
     "State",
     "Stopping",
+    "most_begun",
 ]

@@ -3,6 +3,7 @@
 Work begins in the thread of its request (``drive_inline``), so that its first moments never wait
 for a slot. What is not over by then goes into the line of its lane. Short work has threads of
 its own, which take turns in small slices; bulk work has as many slots as there are ``workers``.
+Where too many that have begun wait already (``crowd``), bulk work goes into its line unbegun.
 
 At every moment one party owns a generator: one thread, or one line. A thread gives it away only
 at a checkpoint, under the lock, and looks there once more whether the work was cancelled; who
@@ -16,12 +17,13 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from davkeep.operations.attempt import attempt
+from davkeep.operations.crowd import MOST_BEGUN
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome, cancelled, interrupted
 from davkeep.operations.state import State
 from davkeep.operations.throttle import Limits, Throttle
 from davkeep.operations.turns import QUANTUM, SHORT_QUANTUM, Driver, Turns, hands_over, yields_slot
-from davkeep.operations.work import Conclude, Stand, Start, Work
+from davkeep.operations.work import Conclude, IsBulk, Stand, Start, Work, never_bulk
 from davkeep.trees.steps import Lane
 
 #: Threads for short work: a scan before a DELETE's rename, a swap. Two, so that one that hangs
@@ -67,10 +69,14 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class LaneCounts:
-    """How much the lanes have to do: work in lines, work that a thread drives, and threads."""
+    """How much the lanes have to do: work in lines, work that a thread drives, and threads.
+
+    ``begun_waiting`` are those in lines that hold descriptors.
+    """
 
     short_waiting: int
     long_waiting: int
+    begun_waiting: int
     driven: int
     threads: int
 
@@ -80,9 +86,10 @@ class Lanes:
 
     ``workers`` is the number of long operations that run at the same time, ``clock`` a monotonic
     one, ``wait`` how a throttled thread waits. Threads are started when the first work needs them.
+    ``most_begun``: so many may wait after they have begun; see ``crowd``.
 
-    ``_lock`` guards the lines, the table of works, each work's stand and the two flags. Nothing
-    foreign is called under it.
+    ``_lock`` guards the lines, the table of works, each work's stand, the number of those that wait
+    after they have begun, and the two flags. Nothing foreign is called under it.
     """
 
     def __init__(
@@ -90,6 +97,7 @@ class Lanes:
         workers: int = 2,
         *,
         limits: Limits | None = None,
+        most_begun: int = MOST_BEGUN,
         clock: Callable[[], float] = time.monotonic,
         wait: Wait = threading.Event.wait,
     ) -> None:
@@ -97,6 +105,7 @@ class Lanes:
         if workers < 1:
             raise ValueError(f"{workers} workers drive nothing")
         self._limits = limits or Limits()
+        self._most_begun = most_begun
         self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
@@ -107,6 +116,7 @@ class Lanes:
             driver: _Line(driver, size, threading.Condition(self._lock))
             for driver, size in sizes.items()
         }
+        self._begun_waiting = 0
         #: What a stop left as it stands; touched only while stopping.
         self._left: list[Work] = []
         self._is_stopping = False
@@ -115,13 +125,18 @@ class Lanes:
     # For those who ask
 
     def add(
-        self, operation: Operation, start: Start, conclude: Conclude, ended: Callable[[], None]
+        self,
+        operation: Operation,
+        start: Start,
+        conclude: Conclude,
+        ended: Callable[[], None],
+        is_bulk: IsBulk = never_bulk,
     ) -> None:
         """Take ``operation`` in; it stands still until somebody calls ``drive_inline``.
 
         ``ended`` is called when the work is over and before its outcome is told.
         """
-        work = Work(operation, start, conclude, ended, Throttle(self._limits))
+        work = Work(operation, start, conclude, ended, Throttle(self._limits), is_bulk)
         operation.on_cancel = lambda: self._take_back(work)
         with self._lock:
             self._works[operation] = work
@@ -130,13 +145,19 @@ class Lanes:
         """Drive in the calling thread for at most ``seconds``, then leave the rest to the lanes.
 
         0 leaves everything to them. Does nothing if another thread was here before. Bulk work
-        stays here no longer than the quantum, and not at all while the throttle wants a pause.
+        stays here no longer than the quantum, and not at all while the throttle wants a pause or
+        too many wait that have begun.
         """
         with self._lock:
             work = self._works.get(operation)
             if work is None or work.stand is not Stand.ADMITTED:
                 return
             work.stand = Stand.DRIVEN
+            is_crowded = self._begun_waiting >= self._most_begun
+        if is_crowded and attempt(work.is_bulk, f"a look at {operation!r}") is True:
+            work.lane = Lane.LONG
+            if self._queue(work, Driver.LONG):
+                return
         self._drive(work, Stint(Driver.INLINE, self._clock(), seconds))
 
     def counts(self) -> LaneCounts:
@@ -146,6 +167,7 @@ class Lanes:
             return LaneCounts(
                 short_waiting=len(self._lines[Driver.SHORT].turns),
                 long_waiting=len(self._lines[Driver.LONG].turns),
+                begun_waiting=self._begun_waiting,
                 driven=driven,
                 threads=sum(len(line.threads) for line in self._lines.values()),
             )
@@ -251,6 +273,7 @@ class Lanes:
                 return False
             work.stand, work.line = Stand.QUEUED, driver
             line.turns.put(work.operation.account, work)
+            self._begun_waiting += work.has_begun
             self._start_threads(line)
             line.ready.notify()
         return True
@@ -274,6 +297,7 @@ class Lanes:
             if not len(line.turns):
                 return None
             work = line.turns.take()
+            self._begun_waiting -= work.has_begun
             work.stand = Stand.DRIVEN
             return work
 
@@ -294,6 +318,7 @@ class Lanes:
         with self._lock:
             if work.stand is Stand.QUEUED and work.line is not Driver.UNDO:
                 self._lines[work.line].turns.remove(work.operation.account, work)
+                self._begun_waiting -= work.has_begun
             elif work.stand is not Stand.ADMITTED:
                 return False
             work.stand = Stand.DRIVEN

@@ -4,17 +4,27 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from davkeep.operations.lanes import Lanes
 from davkeep.operations.operation import Operation
+from davkeep.operations.outcome import broken
 from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Mode, Reservations
 from davkeep.operations.results import Results
 from davkeep.operations.state import State
-from davkeep.operations.work import Conclude, Start
+from davkeep.operations.work import Conclude, IsBulk, Start, never_bulk
 from davkeep.trees.share import Place
+from davkeep.words.failure import Failure
 
 Clock = Callable[[], float]
+
+#: Checks what an operation is about, while that is reserved; raises Failure or OSError.
+Check = Callable[[Operation], None]
+
+
+def _no_check(_: Operation) -> None:
+    """Stand in where everything was checked before."""
 
 
 class Stopping(Exception):
@@ -65,12 +75,19 @@ class Registry:
         wanted: Sequence[tuple[Place, Mode]],
         start: Start,
         conclude: Conclude,
+        is_bulk: IsBulk = never_bulk,
+        *,
+        check: Check = _no_check,
     ) -> Operation:
         """Return the equal operation that runs, or a new one that has reserved ``wanted``.
 
-        Call ``begin`` with it next, in either case. ``start`` makes the work when a thread first
-        drives it; ``conclude`` turns its Result, or the OSError or Failure that it raised, into
-        the outcome. Conflict (423): a tree is taken. Stopping (503): nothing is admitted.
+        Call ``begin`` with it next, in either case. ``check`` is called with a new one when nobody
+        else can change what it has reserved; what it raises ends the operation, and this call. It
+        holds up nobody, but an equal request joins already and shares that failure. ``start``
+        makes the work when a thread first drives it; ``conclude`` turns its Result, or the OSError
+        or Failure that it raised, into the outcome; ``is_bulk`` says where too many wait whether
+        it can wait as well, unbegun.
+        Conflict (423): a tree is taken. Stopping (503): nothing is admitted.
         """
         with self._lock:
             joined = self._joined(key)
@@ -83,8 +100,27 @@ class Registry:
             self._running[operation.id] = operation
             if key.joins:
                 self._by_key[key] = operation
-            self.lanes.add(operation, start, conclude, lambda: self._ended(operation, key))
+        self._check(operation, key, check, conclude)
+        self.lanes.add(operation, start, conclude, partial(self._ended, operation, key), is_bulk)
         return operation
+
+    def _check(
+        self, operation: Operation, key: RepeatKey, check: Check, conclude: Conclude
+    ) -> None:
+        """Run ``check``; if it raises, end the operation, whatever it was."""
+        outcome = broken()
+        is_fine = False
+        try:
+            check(operation)
+            is_fine = True
+        except (OSError, Failure) as error:
+            outcome = conclude(error)
+            raise
+        finally:
+            if not is_fine:
+                # Nobody was told of it, so it is not remembered.
+                self._free(operation, key)
+                operation.end(State.FAILED, outcome)
 
     def begin(self, operation: Operation, seconds: float) -> None:
         """Drive ``operation`` in the calling thread for its first ``seconds``, then in its lane.
@@ -155,13 +191,17 @@ class Registry:
         )
 
     def _ended(self, operation: Operation, key: RepeatKey) -> None:
-        """Free what the operation held, before anybody is told its outcome.
+        """Keep the result, and free what the operation held before anybody is told its outcome.
 
         Who gets the final response may then use the destination at once.
         """
         with self._lock:
+            self._results.add(self._monotonic(), operation)
+        self._free(operation, key)
+
+    def _free(self, operation: Operation, key: RepeatKey) -> None:
+        with self._lock:
             del self._running[operation.id]
             if self._by_key.get(key) is operation:
                 del self._by_key[key]
-            self._results.add(self._monotonic(), operation)
         self.reservations.release(operation)

@@ -9,6 +9,9 @@ EXPIRED_SECONDS = 24 * 3600.0
 #: How many expired identifiers are remembered at most (likewise).
 EXPIRED_MOST = 10_000
 
+#: How many finished operations are kept at most, whatever ``keep_results`` says: about 25 MB.
+KEPT_MOST = 10_000
+
 
 class Results:
     """Finished operations, and the identifiers of those that have expired.
@@ -23,8 +26,9 @@ class Results:
         self._expired: OrderedDict[str, float] = OrderedDict()
 
     def add(self, now: float, operation: Operation) -> None:
-        """Begin to keep ``operation``, which is over."""
+        """Begin to keep ``operation``, which is over, and drop what has expired."""
         self._finished[operation.id] = (now + self._keep, operation)
+        self.purge(now)
 
     def get(self, id: str) -> Operation | None:
         """Return a finished operation that has not expired."""
@@ -41,10 +45,11 @@ class Results:
 
     def purge(self, now: float) -> None:
         """Drop what has expired by ``now``; both tables are in the order of their ends."""
-        while self._finished and (first := next(iter(self._finished.items())))[1][0] <= now:
-            id, (ended, _) = first
-            del self._finished[id]
-            self._expired[id] = ended + EXPIRED_SECONDS
+        while self._finished and (
+            len(self._finished) > KEPT_MOST or next(iter(self._finished.values()))[0] <= now
+        ):
+            id, (ended, _) = self._finished.popitem(last=False)
+            self._expired[id] = min(ended, now) + EXPIRED_SECONDS
         while self._expired and (
             len(self._expired) > EXPIRED_MOST or next(iter(self._expired.values())) <= now
         ):

@@ -7,7 +7,7 @@ class State(Enum):
     """Where an operation stands; the values are the words of the status monitor's JSON."""
 
     PENDING = "pending"
-    """Admitted, no thread has driven it yet."""
+    """Admitted, no thread has driven it yet; it fails if its checks do."""
     RUNNING = "running"
     """Begun. It may wait in a line between two of its turns."""
     SUCCEEDED = "succeeded"
@@ -25,7 +25,7 @@ class State(Enum):
 
 #: Which states may follow which. What is not here is a bug.
 NEXT: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.RUNNING, State.CANCELLED, State.INTERRUPTED}),
+    State.PENDING: frozenset({State.RUNNING, State.FAILED, State.CANCELLED, State.INTERRUPTED}),
     State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.INTERRUPTED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),

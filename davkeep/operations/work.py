@@ -23,6 +23,13 @@ Start = Callable[[Operation], Steps]
 Ending = Result | OSError | Failure
 #: Turns an ending into the final response; never called under a lock.
 Conclude = Callable[[Ending], Outcome]
+#: Tells, without beginning it, whether work would need the long lane; never called under a lock.
+IsBulk = Callable[[], bool]
+
+
+def never_bulk() -> bool:
+    """Stand in for work that always begins at once."""
+    return False
 
 
 class Stand(Enum):
@@ -50,6 +57,7 @@ class Work:
     conclude: Conclude
     ended: Callable[[], None]
     throttle: Throttle
+    is_bulk: IsBulk = never_bulk
     stand: Stand = Stand.ADMITTED
     line: Driver = Driver.INLINE
     lane: Lane = Lane.SHORT

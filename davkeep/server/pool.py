@@ -22,6 +22,11 @@ STUCK_AFTER = 0.02
 #: are taken.
 PATIENCE = 0.5
 
+#: Part of one processor that the threads use, above which no waiting makes the pool grow while
+#: connections are taken: what they wait for is the interpreter, which runs one thread at a time.
+#: (2,000 COPYs at once had the pool grow by 80 threads, and were admitted no sooner.)
+BUSY_SHARE = 0.5
+
 #: Threads started at once when all are stuck.
 GROWTH_STEP = 16
 
@@ -49,6 +54,8 @@ class Worker(threading.Thread):
         self.reserved = reserved
         #: The connection it talks to; None while it waits for one.
         self.conn: Conversation | None = None
+        #: Processor time that it had used when it was last done, in seconds.
+        self.used = 0.0
 
     def run(self) -> None:
         """Serve connections until the pool has none for this thread any more."""
@@ -112,6 +119,8 @@ class Pool:
         self._deliveries: _Line = deque()
         #: How many connections were taken so far.
         self._taken = 0
+        #: Seconds of processor time that serving them took so far.
+        self._used = 0.0
         self._threads: set[Worker] = set()
         self._delivering: set[Worker] = set()
         self._waiting = 0
@@ -219,8 +228,11 @@ class Pool:
         return worker.conn
 
     def done(self, worker: Worker) -> None:
-        """`worker` has served its connection."""
+        """`worker`, which calls this, has served its connection."""
+        used = time.thread_time()
         with self._lock:
+            self._used += used - worker.used
+            worker.used = used
             worker.conn = None
             self._delivering.discard(worker)
             if not self._delivering:
@@ -266,14 +278,16 @@ class Pool:
                 if self.qsize <= self._waiting:
                     self._crowded.wait()
                     continue
-                taken = self._taken
-                until = time.monotonic() + STUCK_AFTER
+                taken, used, began = self._taken, self._used, time.monotonic()
+                until = began + STUCK_AFTER
                 while (left := until - time.monotonic()) > 0 and not self._stopping:
                     self._crowded.wait(left)
-                # Who oversleeps is short of processor time, and so are the others: more threads
-                # would not help them.
-                starved = time.monotonic() - until > STUCK_AFTER / 2
-                self._relieve(stuck=taken == self._taken, starved=starved)
+                # Who oversleeps is short of processor time, and so are the others; threads that
+                # compute wait for each other. More of them would not help.
+                now = time.monotonic()
+                starved = now - until > STUCK_AFTER / 2
+                busy = self._used - used > BUSY_SHARE * (now - began)
+                self._relieve(stuck=taken == self._taken, starved=starved or busy)
 
     def _relieve(self, *, stuck: bool, starved: bool) -> None:
         wanted = self.qsize - self._waiting

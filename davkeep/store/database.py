@@ -1,5 +1,6 @@
 """The database: one file, one process, one connection."""
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -19,6 +20,12 @@ class StateInUse(RuntimeError):
     """Another process works with the state folder. No HTTP status: the server does not start."""
 
 
+class StoreError(OSError):
+    """The database failed. Its ``errno`` decides the HTTP status as that of a file would: 507 for a
+    full disk, 503 while another process holds it, 403 if it is read-only, else 500.
+    """
+
+
 class StateTooNew(RuntimeError):
     """A newer davkeep wrote the state. No HTTP status: the server does not start."""
 
@@ -29,8 +36,9 @@ class Database:
     Safe for any number of threads: they take turns at the one connection. What was committed
     survives the end of the process and of the machine (WAL, synchronous FULL).
 
-    Raises StateInUse while another Database has the folder, StateTooNew, OSError if the folder
-    cannot be used, and sqlite3.DatabaseError if the file is no database.
+    Every use of it may raise StoreError. The constructor raises StateInUse while another Database
+    has the folder, StateTooNew, OSError if the folder cannot be used, and sqlite3.DatabaseError if
+    the file is no database.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -69,7 +77,7 @@ class Database:
         inner one did is kept only if the outermost one ends well. Other threads wait meanwhile, so
         nothing slow belongs inside.
         """
-        with self._guard:
+        with self._guard, _errors():
             outermost = not self._connection.in_transaction
             self._connection.execute("BEGIN IMMEDIATE" if outermost else "SAVEPOINT inner")
             completed = False
@@ -93,7 +101,7 @@ class Database:
 
     def rows(self, question: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """All rows that a SELECT answers, with what this thread's own transaction has changed."""
-        with self._guard:
+        with self._guard, _errors():
             return self._connection.execute(question, values).fetchall()
 
     def _advance(self) -> None:
@@ -108,6 +116,25 @@ class Database:
             for statement in (each for step in STEPS[taken:] for each in step):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+
+
+#: SQLite's primary result codes and what the same trouble is called of a file.
+_ERRNO = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_BUSY: errno.EAGAIN,
+    sqlite3.SQLITE_LOCKED: errno.EAGAIN,
+}
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turns trouble with the file into a StoreError; a wrong statement is a bug and stays one."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        raise StoreError(_ERRNO.get(primary, errno.EIO), "the state cannot be used") from error
 
 
 def _lock(path: Path) -> int:

@@ -159,6 +159,9 @@ class Locks:
         counted but bring nothing back.
         """
         asked = frozenset(tokens)
+        if not asked:
+            # Most requests rely on no lock, and they need not wait for the database.
+            return asked
         with self._database.transaction():
             self._purge()
             self._held.update(asked)
@@ -168,8 +171,11 @@ class Locks:
 
     def unhold(self, tokens: Iterable[str]) -> None:
         """Undoes one `hold` of the same tokens: a lock whose time is over ends with the last."""
+        released = Counter(frozenset(tokens))
+        if not released:
+            return
         with self._database.transaction():
-            self._held = self._held - Counter(frozenset(tokens))
+            self._held = self._held - released
 
     @contextmanager
     def holding(self, tokens: Iterable[str]) -> Iterator[frozenset[str]]:

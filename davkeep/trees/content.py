@@ -49,6 +49,11 @@ def is_sparse(status: os.stat_result) -> bool:
     return status.st_blocks * _BLOCK < status.st_size
 
 
+def stored_size(status: os.stat_result) -> int:
+    """Return how many bytes there are to copy, holes left out."""
+    return min(status.st_size, status.st_blocks * _BLOCK)
+
+
 class ContentCopy:
     """Copies contents between two trees, and remembers what does not work between them."""
 

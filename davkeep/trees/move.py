@@ -18,8 +18,8 @@ from davkeep.trees.steps import Control, Result, Steps
 def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool) -> Steps:
     """Move ``source`` to ``destination``; both must stay open until the end.
 
-    Where an existing collection is replaced, or a file by a collection, the two change places and
-    the old one is hidden at once: for that instant a reader of the source's URL may see it.
+    Where something is replaced, the two change places and the old one is hidden at once: for that
+    instant a reader of the source's URL may see it.
 
     Raises as ``copy`` does; an error of a rename is an ordinary OSError. Nothing has changed then.
     Across file systems any member that cannot be copied or removed undoes all: ``complete`` is

@@ -21,14 +21,15 @@ _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Renaming:
     """The rename that brings ``source`` to ``destination``; used once.
 
-    Each step leaves its reversal in ``undo``. A file that a file replaced does not come back.
+    Each step leaves its reversal in ``undo``. Only where names cannot be exchanged, a file that a
+    file replaced does not come back.
     """
 
     def __init__(
         self, source: Entry, destination: Entry, control: Control, undo: ExitStack
     ) -> None:
         """Prepare; nothing is touched yet."""
-        #: The replaced collection, hidden and to be purged; None if there is none.
+        #: What was replaced, hidden and to be purged; None if there is nothing.
         self.old: Name | None = None
         self._source: Name = (source.parent_fd, source.name)
         self._destination: Name = (destination.parent_fd, destination.name)
@@ -42,18 +43,23 @@ class Renaming:
         """
         if existing is None:
             self._step(rename_noreplace, self._source, self._destination)
-        elif stat.S_ISDIR(status.st_mode) or stat.S_ISDIR(existing.st_mode):
-            self._replace()
         else:
-            rename(*self._source, *self._destination)
+            files = not (stat.S_ISDIR(status.st_mode) or stat.S_ISDIR(existing.st_mode))
+            self._replace(files=files)
 
-    def _replace(self) -> None:
-        """Exchange, then hide the old one; or, without exchange, hide it first."""
+    def _replace(self, *, files: bool) -> None:
+        """Exchange, then hide the old one; or, without exchange, hide a collection first.
+
+        A file then replaces a file by the one plain rename, which shows no gap.
+        """
         try:
             self._step(rename_exchange, self._source, self._destination)
         except FileNotFoundError:
             self._step(rename_noreplace, self._source, self._destination)
         except ExchangeUnsupportedError:
+            if files:
+                rename(*self._source, *self._destination)
+                return
             self._hide(self._destination, (self._destination[0], self._control.staging_name + OLD))
             self._step(rename_noreplace, self._source, self._destination)
         else:

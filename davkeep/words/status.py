@@ -38,6 +38,7 @@ _STATUS_OF_ERRNO: Mapping[int, int] = MappingProxyType(
         errno.ENOTEMPTY: 409,
         errno.EEXIST: 409,
         errno.ENAMETOOLONG: 414,
+        errno.EAGAIN: 503,
         errno.EMFILE: 503,
         errno.ENFILE: 503,
         errno.ENOMEM: 503,

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import site
 import subprocess
 import sys
 import threading
@@ -17,12 +18,28 @@ import yaml
 DEADLINE = 30.0
 
 
+def interpreter_for_others() -> str:
+    """A Python of this version that every user may run, which one below /root is not."""
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for path in (sys.executable, f"/usr/bin/{name}", f"/usr/local/bin/{name}"):
+        real = Path(path).resolve()
+        if real.exists() and all(above.stat().st_mode & 0o001 for above in (real, *real.parents)):
+            return path
+    raise FileNotFoundError(f"no {name} that other users may run")
+
+
 class RunningServer:
     """`davkeep serve` under test: where it is, what it logs, and how it is stopped."""
 
-    def __init__(self, folder: Path, root: Path | None, config: dict[str, Any]) -> None:
-        """Start it with ``config`` (YAML keys); ``root`` is served at / unless shares are named."""
+    def __init__(
+        self, folder: Path, root: Path | None, config: dict[str, Any], *, user: int | None = None
+    ) -> None:
+        """Start it with ``config`` (YAML keys); ``root`` is served at / unless shares are named.
+
+        ``user``: the user and group id it runs as; ``folder`` has to be that user's then.
+        """
         self.folder = folder
+        self._user = user
         self.root = root
         block = {"state": str(folder / "state"), **config.get("davkeep", {})}
         self.state = Path(block["state"])
@@ -34,7 +51,11 @@ class RunningServer:
 
     def start(self) -> None:
         """Start the process and wait for the line that says where it serves."""
-        command = [sys.executable, "-m", "davkeep", "serve", "-p", "0", "-c", str(self._config)]
+        python, packages = sys.executable, {}
+        if self._user is not None:
+            python = interpreter_for_others()
+            packages = {"PYTHONPATH": os.pathsep.join(site.getsitepackages())}
+        command = [python, "-m", "davkeep", "serve", "-p", "0", "-c", str(self._config)]
         if self.root is not None:
             command += ["--root", str(self.root)]
         self.process = subprocess.Popen(
@@ -43,7 +64,10 @@ class RunningServer:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **packages},
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,12 @@ class Wire:
         if block:
             self.socket.sendall(block)
 
+    def already_sent(self, method: str, path: str) -> None:
+        """Say that the next request went out earlier, past this client (pipelining)."""
+        headers = [("Host", self.host)]
+        self._h11.send(h11.Request(method=method, target=path, headers=headers))
+        self._h11.send(h11.EndOfMessage())
+
     def event(self) -> Any:
         """The next event of h11: InformationalResponse, Response, Data, EndOfMessage."""
         while True:
@@ -85,11 +91,21 @@ class Wire:
                 return event
             self._h11.receive_data(self.socket.recv(65536))
 
-    def response(self) -> Response:
-        """Read up to the end of the next final response, ready for another request."""
+    def interim(self) -> int:
+        """Read the next response, which has to be an interim one; return its status."""
+        event = self.event()
+        assert isinstance(event, h11.InformationalResponse), f"no interim response but {event!r}"
+        return int(event.status_code)
+
+    def response(self, at_interim: Callable[[], object] = lambda: None) -> Response:
+        """Read up to the end of the next final response, ready for another request.
+
+        ``at_interim`` is called whenever an interim response has come.
+        """
         interims: list[int] = []
         while isinstance(event := self.event(), h11.InformationalResponse):
             interims.append(event.status_code)
+            at_interim()
         assert isinstance(event, h11.Response), f"no response but {event!r}"
         fields = {name.decode().title(): value.decode("latin-1") for name, value in event.headers}
         body = b""

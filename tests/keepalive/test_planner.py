@@ -85,6 +85,8 @@ def test_first_and_interval(first, interval, sent):
         ("MyApp/1 Java/17.0.9", True),
         ("okhttp/4.9.3", True),
         ("tool (comment (nested)) okhttp/4.9.3", True),
+        ("Go-http-client/1.1", True),
+        ("rclone/v1.60.1-DEV", True),
         ("Java-http-client/17", False),
         ("NotJava/17", False),
         ("curl/8 (like okhttp/4)", False),

@@ -14,6 +14,7 @@ from davkeep.operations import (
     State,
 )
 from davkeep.trees.steps import Result, Steps
+from davkeep.words.failure import Failure
 
 DEADLINE = 10.0
 DONE = Result(created=True, complete=True)
@@ -221,3 +222,44 @@ def test_what_recovery_found_is_readable(registry: Registry) -> None:
     registry.remember(found)
     assert registry.get("0123") is found
     assert registry.visible("ann") == [found]
+
+
+def test_checks_are_made_while_the_trees_are_reserved(registry: Registry, tree: Any) -> None:
+    """Nobody else gets what is being checked, and an equal request joins at once."""
+    wanted = [(tree.place("/a"), Mode.EXCLUSIVE)]
+    seen: list[object] = []
+
+    def check(operation: Operation) -> None:
+        assert registry.running(KEY) is operation
+        with pytest.raises(Conflict):
+            registry.reservations.reserve("another", wanted)
+        # Who joined now drives nothing yet.
+        registry.begin(operation, DEADLINE)
+        seen.append(operation.state)
+
+    operation = registry.admit(KEY, wanted, _work, _conclude, check=check)
+    assert seen == [State.PENDING]
+    registry.begin(operation, DEADLINE)
+    assert operation.outcome == Outcome(201)
+
+
+@pytest.mark.parametrize("error", [Failure(412), OSError(28, "full"), KeyError("a bug")])
+def test_a_failed_check_leaves_nothing_behind(
+    registry: Registry, tree: Any, error: Exception
+) -> None:
+    """Whatever a check raises, the trees are free again, and who joined learns that it failed."""
+    wanted = [(tree.place("/a"), Mode.EXCLUSIVE)]
+    joined: list[Operation] = []
+
+    def check(operation: Operation) -> None:
+        joined.append(operation)
+        raise error
+
+    with pytest.raises(type(error)):
+        registry.admit(KEY, wanted, _work, lambda _: Outcome(412), check=check)
+    assert joined[0].state is State.FAILED
+    assert joined[0].outcome is not None
+    assert joined[0].outcome.status == (500 if isinstance(error, KeyError) else 412)
+    assert registry.get(joined[0].id) is None
+    assert registry.running(KEY) is None
+    registry.reservations.reserve("another", wanted)

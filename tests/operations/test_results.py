@@ -1,5 +1,5 @@
 from davkeep.operations.operation import Operation
-from davkeep.operations.results import EXPIRED_MOST, EXPIRED_SECONDS, Results
+from davkeep.operations.results import EXPIRED_MOST, EXPIRED_SECONDS, KEPT_MOST, Results
 
 
 def _operation() -> Operation:
@@ -35,3 +35,15 @@ def test_only_so_many_expired_ones_are_remembered() -> None:
         results.add(0.0, operation)
     results.purge(2.0)
     assert [results.is_expired(kept.id) for kept in operations[:3]] == [False, False, True]
+
+
+def test_finished_ones_are_bounded_and_dropped_as_others_end() -> None:
+    """Nobody has to ask for results for the old ones to go, and there are never too many."""
+    results, first, second = Results(1.0), _operation(), _operation()
+    results.add(0.0, first)
+    results.add(1.0, second)
+    assert results.operations() == [second]
+    for _ in range(KEPT_MOST):
+        results.add(1.5, _operation())
+    assert len(results.operations()) == KEPT_MOST
+    assert results.is_expired(second.id)

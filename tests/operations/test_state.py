@@ -6,6 +6,7 @@ from davkeep.operations.state import IllegalTransition, State, follow
 
 LEGAL = {
     ("pending", "running"),
+    ("pending", "failed"),
     ("pending", "cancelled"),
     ("pending", "interrupted"),
     ("running", "succeeded"),

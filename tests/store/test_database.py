@@ -1,3 +1,4 @@
+import errno
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from typing import TypeAlias
 
 import pytest
 
-from davkeep.store.database import Database, StateInUse, StateTooNew
+from davkeep.store.database import Database, StateInUse, StateTooNew, StoreError
+from davkeep.store.properties import DeadProperties
 
 INSERT = "INSERT INTO properties (path, name, value) VALUES (?, ?, ?)"
 
@@ -215,3 +217,15 @@ def test_transactions_of_threads_do_not_mix(database: Database) -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert set(names(database)) == {f"{n}-{turn}" for n in (0, 2, 4, 6) for turn in range(20)}
+
+
+def test_a_full_database_is_an_error_of_the_disk(database: Database) -> None:
+    """What the store meets is told with an errno, so that it becomes a status as for a file."""
+    with database.transaction() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    database.rows(f"PRAGMA max_page_count = {pages}")
+    properties = DeadProperties(database)
+    with pytest.raises(StoreError) as caught:
+        properties.change(b"/a", {"x": b"<x/>" * 100_000})
+    assert caught.value.errno == errno.ENOSPC
+    assert properties.get(b"/a") == {}

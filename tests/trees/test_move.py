@@ -203,14 +203,17 @@ def test_a_read_only_collection_can_be_moved_by_its_owner(
     assert world.hidden() == []
 
 
-@pytest.mark.parametrize("existing", [{}, {"e": {"o": b"o"}}])
-def test_a_store_that_fails_takes_the_rename_back(world: Any, existing: dict[str, Any]) -> None:
+@pytest.mark.parametrize("source", ["d", "file"])
+@pytest.mark.parametrize("existing", [{}, {"e": {"o": b"o"}}, {"e": b"old"}])
+def test_a_store_that_fails_takes_the_rename_back(
+    world: Any, source: str, existing: dict[str, Any]
+) -> None:
     """If what has to change with the rename fails, source and destination are as they were."""
     world.make({**TREE, **existing})
     before = world.snapshot()
     world.control.effective = lambda: (_ for _ in ()).throw(RuntimeError())
     with pytest.raises(RuntimeError):
-        world.run(move, "d", "e", overwrite=True)
+        world.run(move, source, "e", overwrite=True)
     assert world.snapshot() == before
     assert not world.control.is_effective
 

@@ -12,7 +12,9 @@ from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
+from davkeep.dav.vanished import forget_vanished
 from davkeep.operations import Mode, Operation, RepeatKey
+from davkeep.trees.bulk import is_bulk
 from davkeep.trees.copy import copy
 from davkeep.trees.move import move
 from davkeep.trees.relation import is_same_name
@@ -90,8 +92,9 @@ def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
         operation = site.registry.admit(
             key,
             _reservations(wish, source, destination),
-            partial(_start, site, wish),
+            partial(_start, site, request, wish),
             conclusion(_sides(wish)),
+            partial(_is_bulk, wish),
         )
         site.relying_on(locks.tokens, operation)
     return deliver(site, request, operation)
@@ -121,7 +124,7 @@ def _check(
 ) -> None:
     """Everything that can be said before the work begins, in the order of its weight."""
     status = source.stat()
-    check_conditions(site, request, status)
+    check_conditions(site, request, status, destination)
     if wish.is_move and not wish.depth_infinity and kind_of(status) is Kind.COLLECTION:
         raise Failure(400, "MOVE of a collection is of infinite depth.")
     _refuse_roots(site, wish)
@@ -176,13 +179,36 @@ def _href(provider: Provider, segments: Segments, below: Segments) -> str:
     return provider.href(segments + below, collection=False)
 
 
-def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
-    """The work, which opens what it needs only when it begins."""
+def _is_bulk(wish: Wish) -> bool:
+    """Whether it may wait unbegun. A MOVE may not: most are one rename."""
+    if wish.is_move:
+        return False
+    try:
+        with ExitStack() as opened:
+            return is_bulk(wish.entries(opened)[0], depth_infinity=wish.depth_infinity)
+    except OSError:
+        # It begins, and tells its client why it cannot go on.
+        return False
+
+
+def _start(site: Site, request: Request, wish: Wish, operation: Operation) -> Steps:
+    """The work, which opens what it needs only when it begins.
+
+    A MOVE is checked once more, now that nobody else can change what it is about. A COPY is not:
+    it may have waited for its turn, in which its source is free to change.
+    """
     with ExitStack() as opened:
         source, destination = wish.entries(opened)
+        if wish.is_move:
+            _check(site, request, wish, source, destination, LockCheck(site, request))
+        path = destination.path
         store = _store_part(site, wish, source.path, destination.path)
         control = site.control_of(operation, partial(_take_effect, store, operation))
-        return (yield from _work(wish, source, destination, control))
+        result = yield from _work(wish, source, destination, control)
+    if result.complete and result.errors:
+        # Some members are not there, and their properties are not to wait for others.
+        forget_vanished(site, path)
+    return result
 
 
 def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> Steps:

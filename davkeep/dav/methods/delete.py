@@ -1,6 +1,5 @@
 """DELETE (RFC 4918 9.6): checked here, done by the engine as an operation."""
 
-import os
 from functools import partial
 
 from davkeep.dav.answers import Reply
@@ -10,6 +9,7 @@ from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
+from davkeep.dav.vanished import forget_vanished
 from davkeep.operations import Mode, Operation, Outcome, RepeatKey
 from davkeep.trees.remove import remove
 from davkeep.trees.share import Entry, Kind, kind_of
@@ -49,7 +49,7 @@ def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> 
         operation = site.registry.admit(
             key,
             [(entry.place, Mode.EXCLUSIVE)],
-            partial(_start, site, provider, request.segments),
+            partial(_start, site, request, provider),
             conclusion(Sides(source=partial(_href, provider, request.segments))),
         )
         site.relying_on(locks.tokens, operation)
@@ -79,8 +79,10 @@ def _href(provider: Provider, segments: Segments, below: Segments) -> str:
     return provider.href(segments + below, collection=False)
 
 
-def _start(site: Site, provider: Provider, segments: Segments, operation: Operation) -> Steps:
-    with provider.share.entry(segments, follow_last=False) as entry:
+def _start(site: Site, request: Request, provider: Provider, operation: Operation) -> Steps:
+    """Check once more, now that nobody else can change it, and remove."""
+    with provider.share.entry(request.segments, follow_last=False) as entry:
+        _check(site, request, entry, LockCheck(site, request))
         path = entry.path
 
         def out_of_sight() -> None:
@@ -98,14 +100,9 @@ def _forget(site: Site, path: bytes, *, is_partial: bool) -> None:
     Done when it is gone for good: a cancelled DELETE brings the tree back, as it was. Of a partial
     one only those members are forgotten that are not there any more.
     """
+    if is_partial:
+        forget_vanished(site, path)
+        return
     with site.database.transaction():
-        if not is_partial:
-            site.locks.end_at_or_below(path)
-            site.properties.remove(path)
-            return
-        for lock in site.locks.below(path):
-            if not os.path.lexists(lock.path):
-                site.locks.release(lock.token)
-        for member in site.properties.under(path, "infinity"):
-            if not os.path.lexists(member):
-                site.properties.remove(member)
+        site.locks.end_at_or_below(path)
+        site.properties.remove(path)

@@ -13,6 +13,7 @@ from davkeep.dav.delivery import when_free
 from davkeep.dav.lockdiscovery import lockdiscovery
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
+from davkeep.dav.vanished import forget_predecessor
 from davkeep.dav.xml import dav, document, parse
 from davkeep.store.locks import Lock, LockConflict, Scope
 from davkeep.trees.share import Entry, Kind, kind_of
@@ -94,6 +95,7 @@ def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
 
 def _make_file(site: Site, entry: Entry, made: Lock) -> None:
     """Make the empty file that a lock of an unmapped URL makes (RFC 4918 7.3)."""
+    forget_predecessor(site, entry)
     try:
         with Upload(entry, site.control(token_hex(16))) as upload:
             for _ in upload.commit(replace=False):

@@ -15,6 +15,8 @@ from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
 from davkeep.dav.xml import dav, parse
 from davkeep.store.locks import Lock
+from davkeep.trees.identity import identity_of
+from davkeep.trees.place import Identity
 from davkeep.trees.share import Kind, kind_of
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth
@@ -77,9 +79,10 @@ def _names(element: etree._Element) -> tuple[str, ...]:
 
 def _of_shares(site: Site, request: Request, depth: str) -> Iterator[bytes]:
     """The collection above the shares, which is no folder: 404 where no share is below."""
-    below = site.shares.below(request.segments)
+    below = site.shares.visible_below(request.segments)
     if not below:
         raise Failure(404)
+    below = [share for share in below if request.may_use(share)]
     yield _bare_collection(quote_path(request.segments, collection=True))
     if depth != "0":
         names = {share.segments[: len(request.segments) + 1] for share in below}
@@ -102,13 +105,17 @@ def _members(site: Site, provider: Provider, root: Segments, depth: str) -> Iter
         covering = tuple(site.locks.covering(entry.path))
         dead = site.properties.get(entry.path)
         yield Member(provider, root, status, entry.path, dead, covering, site.now())
-    collections = [root] if kind_of(status) is Kind.COLLECTION and depth != "0" else []
+    collections: list[tuple[Segments, frozenset[Identity]]] = []
+    if kind_of(status) is Kind.COLLECTION and depth != "0":
+        collections.append((root, frozenset((identity_of(status),))))
     while collections:
-        collection = collections.pop()
+        collection, above = collections.pop()
         for member in _direct_members(site, provider, collection):
             yield member
-            if depth == "infinity" and member.is_collection:
-                collections.append(member.segments)
+            identity = identity_of(member.status)
+            # A followed link may lead to a collection that holds it.
+            if depth == "infinity" and member.is_collection and identity not in above:
+                collections.append((member.segments, above | {identity}))
 
 
 def _direct_members(site: Site, provider: Provider, collection: Segments) -> Iterator[Member]:

@@ -2,16 +2,18 @@
 
 import hashlib
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from secrets import token_hex
 
-from davkeep.dav.answers import Answer, Reply
+from davkeep.dav.answers import Reply
 from davkeep.dav.checks import LockCheck, check_conditions
-from davkeep.dav.delivery import deliver, outcome_answer, when_free
+from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
-from davkeep.operations import Mode, Operation, Outcome, RepeatKey
+from davkeep.dav.vanished import forget_predecessor
+from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
 from davkeep.trees.share import Entry, Kind, etag_of
 from davkeep.trees.steps import Steps
 from davkeep.trees.upload import Upload
@@ -113,11 +115,11 @@ def _admit(site: Site, request: Request, staged: Staged) -> Reply:
         key,
         [(staged.entry.place, Mode.WRITE)],
         partial(_start, site, request, staged),
-        conclusion(Sides(source=lambda below: request.url)),
+        partial(_conclude, staged, request.url),
     )
     operation.subscribe(staged.close, waits=False)
     site.relying_on(locks.tokens, operation)
-    return deliver(site, request, operation, partial(_answer, staged))
+    return deliver(site, request, operation)
 
 
 def _key(request: Request, staged: Staged) -> RepeatKey:
@@ -133,6 +135,9 @@ def _key(request: Request, staged: Staged) -> RepeatKey:
 
 
 def _start(site: Site, request: Request, staged: Staged, operation: Operation) -> Steps:
+    """Check once more, now that nobody else can change it, and commit."""
+    _check(site, request, staged.entry)
+    forget_predecessor(site, staged.entry)
     staged.control.progress = operation.progress
     operation.progress.members_total = 1
     staged.control.effective = operation.reach_effective_point
@@ -140,10 +145,10 @@ def _start(site: Site, request: Request, staged: Staged, operation: Operation) -
     return staged.upload.commit(replace=not only_new)
 
 
-def _answer(staged: Staged, outcome: Outcome) -> Answer:
-    """201 or 204 with the ETag of what is stored."""
-    answer = outcome_answer(outcome)
+def _conclude(staged: Staged, url: str, ending: Ending) -> Outcome:
+    """201 or 204 with the ETag of what is stored, for everybody who waits for it."""
+    outcome = conclusion(Sides(source=lambda below: url))(ending)
     stored = staged.upload.stored
     if stored is None or outcome.status >= 300:
-        return answer
-    return Answer(answer.status, (*answer.fields, ("ETag", f'"{etag_of(stored)}"')))
+        return outcome
+    return replace(outcome, fields=(*outcome.fields, ("ETag", f'"{etag_of(stored)}"')))

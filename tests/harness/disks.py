@@ -1,0 +1,33 @@
+"""File systems other than the one that tests usually write to."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: A file system in memory that is mounted everywhere.
+MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """Make a folder on a file system that is not that of pytest's folders."""
+    folder = Path(tempfile.mkdtemp(prefix="davkeep-", dir=MEMORY))
+    try:
+        assert folder.stat().st_dev != Path(tempfile.gettempdir()).stat().st_dev
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Path]:
+    """Mount a file system in memory at ``folder``; only root can."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "davkeep-test", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
