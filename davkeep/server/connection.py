@@ -2,7 +2,7 @@
 
 Who owns it: the selector of idle connections, one pool thread, or the parking lot; the handovers
 are `put_conn` and `process_conn` of the server, and `deliver` of the lot. Only its owner reads or
-writes it; `cut()` alone is for others.
+writes it; `cut()` and `waits_for_client()` alone are for others.
 """
 
 import logging
@@ -89,6 +89,7 @@ class Connection(HTTPConnection):
 
     def _handshake(self) -> bool:
         assert isinstance(self.socket, ssl.SSLSocket)
+        self.rfile.waits_since = time.monotonic()
         try:
             self.ssl_env = self.server.ssl_adapter.handshake(
                 self.socket, self.server.settings.handshake_timeout
@@ -97,6 +98,8 @@ class Connection(HTTPConnection):
             self.socket, self.linger = error.socket, True
             Outlet(self.socket).write(_PLAIN_HTTP_ANSWER)
             return False
+        finally:
+            self.rfile.waits_since = None
         self._is_secured = True
         return True
 
@@ -182,6 +185,12 @@ class Connection(HTTPConnection):
         self.socket.close()
 
     # Called from any thread
+
+    def waits_for_client(self, seconds: float) -> bool:
+        """Whether its thread has waited for the client for more than `seconds`."""
+        moments = (self.rfile.waits_since, self.wfile.waits_since)
+        began = [moment for moment in moments if moment is not None]
+        return bool(began) and time.monotonic() - min(began) > seconds
 
     def cut(self) -> None:
         """Make the owner's next read or write fail."""

@@ -14,20 +14,17 @@ _log = logging.getLogger("davkeep.server")
 GRACE_AFTER_CUT = 1.0
 
 
-#: Seconds in which no thread took a connection, while some wait, after which the pool grows: all
-#: threads are busy with something slow. A burst of quick requests does not make it grow.
-STUCK_AFTER = 0.02
+#: Seconds between two looks at the threads while connections wait for one.
+LOOK_EVERY = 0.02
 
-#: Seconds that the first of the waiting connections waits before the pool grows although others
-#: are taken.
+#: Seconds that a client keeps its thread waiting before it counts as slow.
+SLOW_AFTER = 0.02
+
+#: Seconds in which no thread took a connection, while some wait, after which the pool grows in any
+#: case: the threads hang in something else than a client, such as a disk.
 PATIENCE = 0.5
 
-#: Part of one processor that the threads use, above which no waiting makes the pool grow while
-#: connections are taken: what they wait for is the interpreter, which runs one thread at a time.
-#: (2,000 COPYs at once had the pool grow by 80 threads, and were admitted no sooner.)
-BUSY_SHARE = 0.5
-
-#: Threads started at once when all are stuck.
+#: Threads started at once when all hang.
 GROWTH_STEP = 16
 
 
@@ -43,6 +40,11 @@ class Conversation(Protocol):
     def cut(self) -> None:
         """Make whatever thread reads or writes it fail; called from another thread."""
 
+    def waits_for_client(self, seconds: float) -> bool:
+        """Whether its thread has waited for the client for more than `seconds`; called from
+        another thread.
+        """
+
 
 class Worker(threading.Thread):
     """One thread of the pool."""
@@ -54,8 +56,6 @@ class Worker(threading.Thread):
         self.reserved = reserved
         #: The connection it talks to; None while it waits for one.
         self.conn: Conversation | None = None
-        #: Processor time that it had used when it was last done, in seconds.
-        self.used = 0.0
 
     def run(self) -> None:
         """Serve connections until the pool has none for this thread any more."""
@@ -67,6 +67,11 @@ class Worker(threading.Thread):
                     self._pool.done(self)
         finally:
             self._pool.forget(self)
+
+    def waits_for_client(self, seconds: float) -> bool:
+        """Whether its client has kept it waiting for more than `seconds`."""
+        conn = self.conn
+        return conn is not None and conn.waits_for_client(seconds)
 
     def _serve(self, conn: Conversation) -> None:
         try:
@@ -88,9 +93,11 @@ class Pool:
     """cheroot's interface of a thread pool (min, put, start, stop, idle, qsize, grow, shrink),
     and `deliver`.
 
-    It grows while connections wait and nobody is free, and shrinks when threads find nothing to
-    do. Reserved threads take deliveries only, so that uploads and downloads, however slow, cannot
-    hold up a result.
+    It grows while connections wait and nobody is free, so that beside the threads that wait for
+    slow clients there are always as many others as the minimum. Threads that compute do not make it
+    grow, for the interpreter runs one at a time: 2,000 COPYs at once are admitted no sooner by 100
+    threads than by 10. It shrinks when threads find nothing to do. Reserved threads take deliveries
+    only, so that uploads and downloads, however slow, cannot hold up a result.
     """
 
     def __init__(
@@ -117,10 +124,8 @@ class Pool:
         #: With the moment each began to wait, a reading of `time.monotonic()`.
         self._requests: _Line = deque()
         self._deliveries: _Line = deque()
-        #: How many connections were taken so far.
-        self._taken = 0
-        #: Seconds of processor time that serving them took so far.
-        self._used = 0.0
+        #: When the last connection was taken, a reading of `time.monotonic()`.
+        self._taken_at = time.monotonic()
         self._threads: set[Worker] = set()
         self._delivering: set[Worker] = set()
         self._waiting = 0
@@ -224,15 +229,12 @@ class Pool:
 
     def _pop(self, line: _Line, worker: Worker) -> Conversation:
         worker.conn, _ = line.popleft()
-        self._taken += 1
+        self._taken_at = time.monotonic()
         return worker.conn
 
     def done(self, worker: Worker) -> None:
-        """`worker`, which calls this, has served its connection."""
-        used = time.thread_time()
+        """`worker` has served its connection."""
         with self._lock:
-            self._used += used - worker.used
-            worker.used = used
             worker.conn = None
             self._delivering.discard(worker)
             if not self._delivering:
@@ -278,26 +280,22 @@ class Pool:
                 if self.qsize <= self._waiting:
                     self._crowded.wait()
                     continue
-                taken, used, began = self._taken, self._used, time.monotonic()
-                until = began + STUCK_AFTER
+                until = time.monotonic() + LOOK_EVERY
                 while (left := until - time.monotonic()) > 0 and not self._stopping:
                     self._crowded.wait(left)
-                # Who oversleeps is short of processor time, and so are the others; threads that
-                # compute wait for each other. More of them would not help.
-                now = time.monotonic()
-                starved = now - until > STUCK_AFTER / 2
-                busy = self._used - used > BUSY_SHARE * (now - began)
-                self._relieve(stuck=taken == self._taken, starved=starved or busy)
+                self._relieve()
 
-    def _relieve(self, *, stuck: bool, starved: bool) -> None:
+    def _relieve(self) -> None:
         wanted = self.qsize - self._waiting
         if wanted <= 0 or self._stopping:
             return
-        impatient = self._longest_wait() > PATIENCE
-        if stuck and (impatient or not starved):
+        ordinary = [worker for worker in self._threads if not worker.reserved]
+        slow = sum(worker.waits_for_client(SLOW_AFTER) for worker in ordinary)
+        lacking = self.min + slow - len(ordinary)
+        if lacking > 0:
+            self.grow(min(wanted, lacking))
+        elif min(time.monotonic() - self._taken_at, self._longest_wait()) > PATIENCE:
             self.grow(min(wanted, GROWTH_STEP))
-        elif impatient and not starved:
-            self.grow(1)
 
     def _longest_wait(self) -> float:
         began = [line[0][1] for line in (self._requests, self._deliveries) if line]

@@ -34,6 +34,8 @@ class Inlet:
         self.deadline: float | None = None
         #: Bytes that came over the network so far.
         self.received = 0
+        #: Reading of `time.monotonic()` since which a read waits for the peer; None: none does.
+        self.waits_since: float | None = None
 
     def has_data(self) -> bool:
         """Whether bytes are here that the kernel, and so a selector, does not know of."""
@@ -80,12 +82,15 @@ class Inlet:
     def _receive_into(self, view: memoryview) -> int:
         if self.deadline is not None:
             self._heed(self.deadline)
+        self.waits_since = time.monotonic()
         try:
             count = self._socket.recv_into(view)
         except TimeoutError:
             raise
         except OSError as error:
             raise Disconnected(f"reading: {error}") from error
+        finally:
+            self.waits_since = None
         self.received += count
         return count
 
@@ -103,15 +108,20 @@ class Outlet:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        #: Reading of `time.monotonic()` since which a write waits for the peer; None: none does.
+        self.waits_since: float | None = None
 
     def write(self, block: bytes) -> None:
         """Write all of it."""
         view = memoryview(block)
         try:
             while view:
+                self.waits_since = time.monotonic()
                 view = view[self._socket.send(view[:WRITE_BLOCK]) :]
         except OSError as error:
             raise Disconnected(f"writing: {error}") from error
+        finally:
+            self.waits_since = None
 
 
 def open_stream(sock: socket.socket, mode: str, _size: int = -1) -> Inlet | Outlet:

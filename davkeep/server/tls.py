@@ -11,6 +11,9 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from davkeep.server.stream import Disconnected, Inlet, Outlet, open_stream
 
+#: The first version that is spoken (RFC 8996 deprecates those before it).
+OLDEST = ssl.TLSVersion.TLSv1_2
+
 #: What OpenSSL calls a client that speaks plain HTTP.
 _PLAIN_HTTP = "HTTP_REQUEST"
 
@@ -31,6 +34,13 @@ class TlsAdapter(BuiltinSSLAdapter):
 
     One silent client would hold up all others if the handshake ran where connections are accepted.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """As in cheroot. Whether Python has a least version of its own depends on how it was built:
+        Debian's has none.
+        """
+        super().__init__(*arguments, **named)
+        self.context.minimum_version = OLDEST
 
     def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, Any]]:
         """The TLS socket, before its handshake, and an environ that is still empty."""

@@ -1,6 +1,7 @@
 """The thread pool: it grows while connections wait, and shrinks again."""
 
 import threading
+import time
 
 import pytest
 
@@ -26,12 +27,32 @@ class Errand:
 
     cut = close
 
+    def waits_for_client(self, seconds):
+        return self.begun.is_set() and not self.end.is_set()
+
+
+class Hang(Errand):
+    """One that waits for something else than its client."""
+
+    def waits_for_client(self, seconds):
+        return False
+
 
 class Cut(Errand):
     """One that ends only when it is cut."""
 
     def cut(self):
         self.end.set()
+
+
+class Computation(Errand):
+    """One that uses 5 ms of processor time."""
+
+    def communicate(self):
+        until = time.thread_time() + 0.005
+        while time.thread_time() < until:
+            pass
+        return False
 
 
 @pytest.fixture
@@ -59,6 +80,41 @@ def test_quick_requests_do_not_make_it_grow(make_pool):
         pool.put(errand)
     assert all(errand.closed.wait(10) for errand in errands)
     assert pool.size == 3
+
+
+def test_computing_does_not_make_it_grow(make_pool):
+    """However long the line is: while its threads compute, more of them would help nobody."""
+    pool = make_pool()
+    errands = [Computation() for _ in range(200)]
+    for errand in errands:
+        pool.put(errand)
+    assert all(errand.closed.wait(10) for errand in errands)
+    assert pool.size == 3
+
+
+def test_one_slow_client_is_made_up_for_by_one_thread(make_pool, until):
+    """Beside those that wait for slow clients there are as many others as the minimum."""
+    pool = make_pool(maximum=9)
+    slow, others = Errand(), [Hang() for _ in range(4)]
+    for errand in (slow, *others):
+        pool.put(errand)
+    until(lambda: slow.begun.is_set() and sum(other.begun.is_set() for other in others) == 2)
+    assert pool.size == 4
+    for errand in (slow, *others):
+        errand.end.set()
+    assert all(other.closed.wait(10) for other in others)
+
+
+def test_threads_that_hang(make_pool, monkeypatch):
+    """When nothing was taken for long, whatever the threads do, it grows all the same."""
+    monkeypatch.setattr("davkeep.server.pool.PATIENCE", 0.05)
+    pool = make_pool()
+    errands = [Hang() for _ in range(3)]
+    for errand in errands:
+        pool.put(errand)
+    assert all(errand.begun.wait(10) for errand in errands)
+    for errand in errands:
+        errand.end.set()
 
 
 def test_growth_and_shrinking(make_pool, until):
