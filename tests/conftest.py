@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from harness.server import RunningServer, Serve
 from harness.wire import Wire
 

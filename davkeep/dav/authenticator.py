@@ -68,15 +68,23 @@ class Authenticator(HTTPAuthenticator):  # type: ignore[misc]
         answer: Iterable[bytes] = super().handle_digest_auth_request(environ, start_response)
         return answer
 
+    def send_digest_auth_response(
+        self, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Ask for a digest; WsgiDAV makes the nonce from a path that has to be UTF-8."""
+        sent = {**environ, "PATH_INFO": ascii(environ["PATH_INFO"])}
+        answer: Iterable[bytes] = super().send_digest_auth_response(sent, start_response)
+        return answer
+
     def _is_digest_uri_valid(self, req_uri: str | None, environ: dict[str, Any]) -> bool:
         """As WsgiDAV, whose comparison loses bytes of names that are not UTF-8."""
+        try:
+            parts = urlsplit(req_uri or "")
+        except ValueError:
+            return False
         if super()._is_digest_uri_valid(req_uri, environ):
             return True
         if not req_uri:
-            return False
-        try:
-            parts = urlsplit(req_uri)
-        except ValueError:
             return False
         provider, segments = environ["davkeep.target"]
         whole: Segments = (provider.segments if provider else ()) + segments

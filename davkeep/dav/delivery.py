@@ -118,8 +118,8 @@ class _Waiter:
         """The client has gone."""
         if self._callback is not None:
             self._operation.unsubscribe(self._callback)
-        if self._cancels and self._operation.waiters == 0:
-            self._operation.cancel()
+        if self._cancels:
+            self._operation.abandon()
 
 
 class _Release:

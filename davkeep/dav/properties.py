@@ -10,6 +10,7 @@ from lxml import etree
 from davkeep.dav.checks import etag_if_file
 from davkeep.dav.lockdiscovery import lockdiscovery, supportedlock
 from davkeep.dav.media import media_type
+from davkeep.dav.moments import sayable
 from davkeep.dav.shares import Provider
 from davkeep.dav.xml import dav, displayable
 from davkeep.store.locks import Lock
@@ -19,10 +20,6 @@ from davkeep.words.urls import Segments
 
 #: A property's content: text, a ready element, or None where the member has no such property.
 Value = str | etree._Element | None
-
-
-#: The times that a date can say, in seconds of the epoch: years 1 to 9999. Files may have others.
-EARLIEST, LATEST = -62135596800.0, 253402300799.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,8 @@ def _resourcetype(member: Member) -> Value:
 
 def _creationdate(member: Member) -> Value:
     """The earliest time that the file system still knows; it keeps no time of birth."""
-    earliest = max(EARLIEST, min(member.status.st_ctime, member.status.st_mtime))
-    moment = datetime.fromtimestamp(int(min(earliest, LATEST)), UTC)
-    return moment.isoformat().replace("+00:00", "Z")
+    earliest = sayable(min(member.status.st_ctime, member.status.st_mtime))
+    return datetime.fromtimestamp(int(earliest), UTC).isoformat().replace("+00:00", "Z")
 
 
 def _displayname(member: Member) -> Value:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wsgidav.dav_provider import DAVCollection, DAVNonCollection
 
 from davkeep.dav.media import media_type
+from davkeep.dav.moments import sayable
 from davkeep.dav.xml import displayable
 from davkeep.trees.share import Kind, kind_of
 
@@ -34,10 +35,10 @@ class _Member:
         return {"type": f"{extension.upper()}-File" if is_told else kind}
 
     def get_last_modified(self) -> float:
-        return self.status.st_mtime
+        return sayable(self.status.st_mtime)
 
     def get_creation_date(self) -> float:
-        return self.status.st_ctime
+        return sayable(self.status.st_ctime)
 
 
 def inert(href: str) -> str:

@@ -70,6 +70,7 @@ class Operation:
         self._subscribers: list[_Subscriber] = []
         self._over = threading.Event()
         self._is_cancel_requested = False
+        self._is_abandoned = False
         self._is_irrevocable = False
         self._is_answered = False
 
@@ -116,6 +117,11 @@ class Operation:
         return self._is_cancel_requested and not self._is_irrevocable
 
     @property
+    def is_abandoned(self) -> bool:
+        """True when it is being undone because all its clients went: a repeat begins anew."""
+        return self._is_abandoned
+
+    @property
     def is_settled(self) -> bool:
         """True when the work may not be undone any more: irrevocable, answered or over."""
         return self._is_irrevocable or self._is_answered or self._state.is_over
@@ -160,6 +166,14 @@ class Operation:
         if is_first:
             self.on_cancel()
         return True
+
+    def abandon(self) -> bool:
+        """Cancel if nobody waits any more; False when somebody does, or it cannot be cancelled."""
+        with self._lock:
+            if any(subscriber.waits for subscriber in self._subscribers):
+                return False
+            self._is_abandoned = not self.is_settled
+        return self.cancel()
 
     def mark_answered(self) -> bool:
         """Ask leave to answer a client early; from True on, nothing takes the work back.

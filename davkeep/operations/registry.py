@@ -178,7 +178,9 @@ class Registry:
         return self.lanes.stop(seconds)
 
     def _joined(self, key: RepeatKey) -> Operation | None:
-        return self._by_key.get(key) if key.joins else None
+        """The operation that a repeat joins; not one that ends because its clients went away."""
+        found = self._by_key.get(key) if key.joins else None
+        return None if found is None or found.is_abandoned else found
 
     def _new(self, key: RepeatKey) -> Operation:
         return Operation(

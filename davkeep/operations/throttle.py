@@ -25,8 +25,9 @@ class Limits:
 class Pace:
     """One limit: each unit begins no earlier than 1/limit after the one before was allowed.
 
-    There is no burst, and slow units give no credit to later ones. What happened before the
-    first ``resume`` (a scan) costs nothing.
+    There is no burst, and slow units give no credit to later ones; only one that waited, and was
+    woken late, counts as begun at its moment, or one interval ago at most, lest a limit be kept
+    too well. What happened before the first ``resume`` (a scan) costs nothing.
     """
 
     limit: float
@@ -34,6 +35,7 @@ class Pace:
     _allowed: float | None = None
     _earliest: float = -inf
     _waits: bool = True
+    _has_paused: bool = False
 
     def pause_after(self, now: float, done: int) -> float:
         """Return the seconds until the unit after ``done`` units may begin."""
@@ -41,13 +43,16 @@ class Pace:
             self._earliest = self._allowed + (done - self._seen) / self.limit
             self._waits = True
         self._seen = done
-        return max(0.0, self._earliest - now)
+        pause = max(0.0, self._earliest - now)
+        self._has_paused |= pause > 0
+        return pause
 
     def resume(self, now: float) -> None:
         """Note that the work goes on; a unit begins if one was waiting for its moment."""
         if self._waits:
-            self._allowed = now
-            self._waits = False
+            is_late = self._has_paused
+            self._allowed = max(self._earliest, now - 1 / self.limit) if is_late else now
+            self._waits = self._has_paused = False
 
     def rest(self) -> None:
         """Note that the work does something else; the next unit begins when it is resumed."""

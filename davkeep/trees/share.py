@@ -7,9 +7,10 @@ done to a name in an open directory, so no symbolic link can be swapped in under
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 from types import TracebackType
+from typing import TypeVar
 
 from davkeep.trees import listing
 from davkeep.trees.identity import etag_of, identity_of
@@ -19,6 +20,8 @@ from davkeep.trees.place import Identity, Place, place_of
 from davkeep.trees.steps import Segments
 
 __all__ = ["Entry", "Kind", "Place", "Share", "etag_of", "is_hidden_name"]
+
+T = TypeVar("T")
 
 #: A directory only passed through: needs search permission, not read permission.
 _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -199,6 +202,22 @@ class Share:
         path = tuple(segments)
         for segment in path:
             _check(segment)
+        return _tried_twice(lambda: self._resolved(path, follow_last))
+
+    def read(self, segments: Iterable[str], look: Callable[[Entry], T]) -> T:
+        """Return what ``look`` finds at the entry at ``segments``; raises as ``entry`` and it do.
+
+        Old or new, never neither: see ``_tried_twice``.
+        """
+        path = tuple(segments)
+
+        def attempt() -> T:
+            with self.entry(path) as entry:
+                return look(entry)
+
+        return _tried_twice(attempt)
+
+    def _resolved(self, path: Segments, follow_last: bool) -> Entry:
         for _ in range(MAX_LINKS + 1):
             found = self._walk(path, follow_last)
             if isinstance(found, Entry):
@@ -238,6 +257,17 @@ class Share:
         finally:
             if not keep:
                 os.close(fd)
+
+
+def _tried_twice(attempt: Callable[[], T]) -> T:
+    """Return what ``attempt`` does, with a second one where it finds nothing.
+
+    It may have looked in a tree that was replaced in this moment and is being emptied out of sight.
+    """
+    try:
+        return attempt()
+    except FileNotFoundError:
+        return attempt()
 
 
 def _step(fd: int, name: str) -> int:

@@ -97,3 +97,26 @@ def test_what_comes_before_bulk_work_costs_nothing() -> None:
     assert pace.pause_after(30.0, 5) == 0.0
     pace.resume(30.0)
     assert pace.pause_after(30.0, 6) == 1.0
+
+
+def test_being_woken_late_costs_nothing() -> None:
+    """A pause that lasted too long by less than an interval does not delay what comes later."""
+    pace = Pace(10.0)
+    pace.pause_after(0.0, 0)
+    pace.resume(0.0)
+    for number in range(1, 5):
+        assert pace.pause_after(number / 10 - 0.05, number) == pytest.approx(0.05)
+        pace.resume(number / 10 + 0.04)
+    assert pace.pause_after(0.5, 5) == 0.0
+
+
+def test_being_woken_much_too_late_makes_no_burst() -> None:
+    """Of a pause that lasted long, one interval is made up for."""
+    pace = Pace(10.0)
+    pace.pause_after(0.0, 0)
+    pace.resume(0.0)
+    assert pace.pause_after(0.0, 1) > 0
+    pace.resume(5.0)
+    assert pace.pause_after(5.0, 2) == 0.0
+    pace.resume(5.0)
+    assert pace.pause_after(5.0, 3) == pytest.approx(0.1)

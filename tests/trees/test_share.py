@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from davkeep.trees import listing
 from davkeep.trees.collection import make_collection
 from davkeep.trees.share import Kind
 
@@ -173,10 +174,44 @@ def test_entries_close_their_descriptors(world: Any, fds: Callable[[], list[str]
     for path in ("d/none/x", "l/f", "d/f/x"):
         with pytest.raises(OSError, match="Errno"):
             world.entry(path)
-    listing = world.share.members(("d",))
-    next(listing)
-    listing.close()
+    members = world.share.members(("d",))
+    next(members)
+    members.close()
     assert fds() == before
+
+
+def test_a_collection_that_is_replaced_while_it_is_read(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing is of the old collection or of the new one, never of one that is being purged."""
+    world.make({"d": {"sub": {"a": b"", "b": b"", "c": b""}}, "new": {"sub": {"x": b"", "y": b""}}})
+    read = listing._read
+
+    def replaced_meanwhile(*args: Any) -> Any:
+        monkeypatch.undo()
+        (world.folder / "d").rename(world.folder / ".davkeep-old")
+        (world.folder / "new").rename(world.folder / "d")
+        (world.folder / ".davkeep-old" / "sub" / "b").unlink()
+        return read(*args)
+
+    monkeypatch.setattr(listing, "_read", replaced_meanwhile)
+    assert {name for name, _ in world.share.members(("d", "sub"))} == {"x", "y"}
+
+
+def test_a_member_of_a_collection_that_is_replaced(world: Any) -> None:
+    """Who looked into the old collection too late looks into the new one, and sees no gap."""
+    world.make({"d": {"f": b"old"}, "new": {"f": b"newer"}})
+
+    def size(entry: Any) -> int:
+        if (world.folder / "new").exists():
+            (world.folder / "d").rename(world.folder / ".davkeep-old")
+            (world.folder / "new").rename(world.folder / "d")
+            (world.folder / ".davkeep-old" / "f").unlink()
+        return int(entry.stat().st_size)
+
+    assert world.share.read(("d", "f"), size) == len(b"newer")
+    with pytest.raises(FileNotFoundError):
+        world.share.read(("d", "none"), size)
 
 
 def test_make_collection(world: Any) -> None:

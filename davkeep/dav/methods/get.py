@@ -10,7 +10,7 @@ from davkeep.dav.media import media_type
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
 from davkeep.keepalive import NoAnswer
-from davkeep.trees.share import etag_of
+from davkeep.trees.share import Entry, etag_of
 from davkeep.words.conditions import if_range_holds
 from davkeep.words.failure import Failure
 from davkeep.words.fields import format_http_date
@@ -24,8 +24,7 @@ def get(site: Site, request: Request) -> Answer:
     """Answer GET or HEAD: 200, 206, 304, 404, 416; 403 for what is no file."""
     request.refuse_body()
     try:
-        with request.share.share.entry(request.segments) as entry:
-            fd = entry.open()
+        fd = request.share.share.read(request.segments, Entry.open)
     except (FileNotFoundError, NotADirectoryError):
         raise Failure(404) from None
     except IsADirectoryError:

@@ -17,7 +17,7 @@ from davkeep.dav.xml import dav, parse
 from davkeep.store.locks import Lock
 from davkeep.trees.identity import identity_of
 from davkeep.trees.place import Identity
-from davkeep.trees.share import Kind, kind_of
+from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth
 from davkeep.words.urls import Segments, quote_path
@@ -45,8 +45,7 @@ def propfind(site: Site, request: Request) -> Reply:
     if request.provider is None:
         return streamed_answer(_of_shares(site, request, depth))
     try:
-        with request.share.share.entry(request.segments) as entry:
-            status = entry.stat()
+        status = request.share.share.read(request.segments, Entry.stat)
     except (FileNotFoundError, NotADirectoryError):
         raise Failure(404) from None
     check_conditions(site, request, status)
@@ -100,11 +99,10 @@ def _bare_collection(href: str) -> bytes:
 
 def _members(site: Site, provider: Provider, root: Segments, depth: str) -> Iterator[Member]:
     """The target, and what is below it to ``depth``. What cannot be read is left out."""
-    with provider.share.entry(root) as entry:
-        status = entry.stat()
-        covering = tuple(site.locks.covering(entry.path))
-        dead = site.properties.get(entry.path)
-        yield Member(provider, root, status, entry.path, dead, covering, site.now())
+    status, path = provider.share.read(root, lambda entry: (entry.stat(), entry.path))
+    covering = tuple(site.locks.covering(path))
+    dead = site.properties.get(path)
+    yield Member(provider, root, status, path, dead, covering, site.now())
     collections: list[tuple[Segments, frozenset[Identity]]] = []
     if kind_of(status) is Kind.COLLECTION and depth != "0":
         collections.append((root, frozenset((identity_of(status),))))
@@ -127,16 +125,30 @@ def _direct_members(site: Site, provider: Provider, collection: Segments) -> Ite
             own = _by_path(site.locks.below(folder))
             found = provider.share.members(entry)
             while batch := list(islice(found, BATCH)):
-                paths = [_path_in(folder, name) for name, _ in batch]
+                paths = [_path_of(provider, collection, folder, name) for name, _ in batch]
                 dead = site.properties.get_many(paths)
                 for (name, status), path in zip(batch, paths, strict=True):
-                    locks = (*inherited, *own.get(path, ()))
+                    if path == _path_in(folder, name):
+                        locks = (*inherited, *own.get(path, ()))
+                    else:
+                        locks = tuple(site.locks.covering(path))
                     segments = (*collection, name)
                     yield Member(
                         provider, segments, status, path, dead.get(path, {}), locks, site.now()
                     )
     except OSError:
         return
+
+
+def _path_of(provider: Provider, collection: Segments, folder: bytes, name: str) -> bytes:
+    """The real path of a member, under which everything about it is stored."""
+    if not provider.share.follow_symlinks:
+        return _path_in(folder, name)
+    try:
+        with provider.share.entry((*collection, name)) as entry:
+            return entry.path
+    except OSError:
+        return _path_in(folder, name)
 
 
 def _path_in(folder: bytes, name: str) -> bytes:

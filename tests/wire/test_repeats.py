@@ -1,0 +1,194 @@
+"""The same request sent again while its operation runs."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.disks import folder_in_memory
+from harness.server import RunningServer, Serve
+from harness.trees import contents, plant
+from harness.waiting import until
+
+#: A COPY of these files takes 0.6 s; a 102 that has come tells that the operation runs.
+FILES = 60
+AGENT = "curl/7.88.1"
+USERS = {
+    "simple_dc": {"user_mapping": {"*": {"ann": {"password": "a"}, "bob": {"password": "b"}}}},
+    "http_authenticator": {"accept_basic": True, "accept_digest": False},
+}
+
+
+def as_user(name: str) -> dict[str, str]:
+    """The fields of a user whose password is the name's first letter."""
+    secret = base64.b64encode(f"{name}:{name[0]}".encode()).decode()
+    return {"Authorization": f"Basic {secret}"}
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Path]:
+    """A folder on another file system."""
+    with folder_in_memory() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The share on the disk."""
+    return tmp_path_factory.mktemp("share")
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, share: Path, memory: Path
+) -> Iterator[RunningServer]:
+    """Two shares on two file systems, and slow operations."""
+    for folder in (memory / "share", memory / "spool"):
+        folder.mkdir()
+    block = {
+        "keepalive": {"first_after": 0.1, "interval": 0.1},
+        "operations": {
+            "max_members_per_second": 100,
+            "max_bytes_per_second": 2**20,
+            "conflict_wait": 0.2,
+            "workers": 4,
+        },
+        "put": {"spool": str(memory / "spool")},
+    }
+    shares = {"/disk": str(share), "/memory": str(memory / "share")}
+    config = {"provider_mapping": shares, **USERS, "davkeep": block}
+    running = RunningServer(tmp_path_factory.mktemp("server"), None, config)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def disk(share: Path) -> Iterator[Path]:
+    """The share on the disk, which holds a collection to copy, and nothing afterwards."""
+    plant(share / "a", FILES)
+    yield share
+    for member in share.iterdir():
+        if member.is_dir():
+            shutil.rmtree(member)
+        else:
+            member.unlink()
+
+
+@pytest.mark.parametrize(
+    ("method", "destination", "status"),
+    [("COPY", "disk/b", 201), ("MOVE", "memory/b", 201), ("DELETE", None, 204)],
+)
+def test_a_repeat_joins(
+    server: RunningServer,
+    disk: Path,
+    memory: Path,
+    wire: Any,
+    method: str,
+    destination: str | None,
+    status: int,
+) -> None:
+    """Two equal requests are one operation: one staging entry, one result for both."""
+    before = contents(disk / "a")
+    folder = disk if method != "MOVE" else memory / "share"
+    fields = as_user("ann") | (
+        {"Destination": f"{server.url}{destination}"} if destination is not None else {}
+    )
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        one.send(method, "/disk/a", fields)
+        assert one.interim() == 102
+        two.send(method, "/disk/a", fields)
+        assert two.interim() == 102
+        (hidden,) = server.staging(folder)
+        identity = hidden.stat().st_ino
+        # A second operation would end in 404, 204 or 423.
+        assert [one.response().status, two.response().status] == [status, status]
+    if destination is not None:
+        assert (folder / "b").stat().st_ino == identity
+        assert contents(folder / "b") == before
+    assert (disk / "a").exists() is (method == "COPY")
+    assert server.staging(folder) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Depth": "0"},
+        {"Overwrite": "T"},
+        {"If": "(Not <urn:no-lock>)"},
+        {"If-Match": "*"},
+        as_user("bob"),
+    ],
+)
+def test_another_request_does_not_join(
+    server: RunningServer, disk: Path, wire: Any, other: dict[str, str]
+) -> None:
+    """Where a field or the user differs it is another wish, and the destination is taken."""
+    fields = {**as_user("ann"), "Destination": f"{server.url}disk/b"}
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        one.send("COPY", "/disk/a", fields)
+        assert one.interim() == 102
+        assert two.ask("COPY", "/disk/a", fields | other).statuses == [423]
+        assert one.response().status == 201
+
+
+def test_after_the_end_it_is_a_new_request(server: RunningServer, disk: Path, wire: Any) -> None:
+    """A user may mean it: the second COPY replaces what the first one made."""
+    fields = {**as_user("ann"), "Destination": f"{server.url}disk/b"}
+    with wire(server, agent=AGENT) as client:
+        statuses = [client.ask("COPY", "/disk/a", fields).status for _ in range(2)]
+    assert statuses == [201, 204]
+
+
+def test_a_put_of_equal_content_joins(
+    server: RunningServer, disk: Path, memory: Path, wire: Any
+) -> None:
+    """Both get 201 with the ETag of the one file, and the second upload leaves nothing."""
+    body = b"x" * 2**20
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        one.send("PUT", "/disk/new", as_user("ann"), body)
+        assert one.interim() == 102
+        two.send("PUT", "/disk/new", as_user("ann"), body)
+        assert two.interim() == 102
+        assert len(server.staging(disk)) == 1
+        first, second = one.response(), two.response()
+        assert first.status == second.status == 201
+        stored = one.ask("GET", "/disk/new", as_user("ann"))
+    assert stored.body == body
+    assert first.fields["Etag"] == second.fields["Etag"] == stored.fields["Etag"]
+    assert server.staging(disk) == server.staging(memory) == []
+
+
+def test_a_put_of_other_content_comes_later(
+    serve: Serve, root: Path, elsewhere: Path, wire: Any
+) -> None:
+    """It waits for the commit that runs, and its content is what stays."""
+    server = serve(
+        keepalive={"first_after": 0.1, "interval": 0.1},
+        operations={"max_bytes_per_second": 2**20, "conflict_wait": 20},
+        put={"spool": str(elsewhere)},
+    )
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        one.send("PUT", "/new", body=b"1" * 2**20)
+        assert one.interim() == 102
+        two.send("PUT", "/new", body=b"2" * 2**10)
+        until(lambda: len(list(elsewhere.iterdir())) == 2, "the second one is uploaded")
+        assert one.response().status == 201
+        assert two.response().status == 204
+    assert (root / "new").read_bytes() == b"2" * 2**10
+    assert contents(elsewhere) == {}
+    assert server.staging() == []
+
+
+def test_a_put_that_gives_up_leaves_nothing(
+    server: RunningServer, disk: Path, memory: Path, wire: Any
+) -> None:
+    """After ``conflict_wait`` the later write is 423, and its upload is dropped."""
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        one.send("PUT", "/disk/new", as_user("ann"), b"1" * 2**20)
+        assert one.interim() == 102
+        assert two.ask("PUT", "/disk/new", as_user("ann"), b"2").statuses == [423]
+        assert one.response().status == 201
+    assert contents(memory / "spool") == {}
