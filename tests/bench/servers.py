@@ -58,7 +58,15 @@ class Stock:
         self.url = f"http://{self.host}:{self.port}/"
         where = ["--host", self.host, "--port", str(self.port), "--root", str(share)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "wsgidav.server.server_cli", *where, "--auth", "anonymous", "-q"],
+            [
+                sys.executable,
+                "-m",
+                "wsgidav.server.server_cli",
+                *where,
+                "--auth",
+                "anonymous",
+                "-q",
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
