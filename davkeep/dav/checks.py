@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterable
 
 from davkeep.dav.request import Request
+from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
 from davkeep.store.locks import Lock
 from davkeep.trees.share import Entry, Kind, etag_of, kind_of
 from davkeep.words.conditions import Facts, check_preconditions, evaluate
 from davkeep.words.failure import Failure
+from davkeep.words.urls import Segments
 
 #: The conditional fields of RFC 9110 13.1 as WSGI names them.
 _FIELDS = {
@@ -89,6 +91,16 @@ def _facts(site: Site, request: Request, url: str | None) -> Facts:
             return Facts(etag_if_file(entry.find()), tokens)
     except OSError:
         return Facts()
+
+
+def refuse_roots(site: Site, provider: Provider, segments: Segments, entry: Entry) -> None:
+    """403 for what is, or holds, the root of a share, under whichever of its names and URLs."""
+    if (
+        entry.is_root
+        or site.shares.below(provider.segments + segments)
+        or site.shares.have_root_in(entry.place)
+    ):
+        raise Failure(403, "The root of a share stays where it is.")
 
 
 class LockCheck:

@@ -25,6 +25,18 @@ class _Member:
     status: os.stat_result
     share_provider: "Provider"
 
+    def __init__(
+        self,
+        path: str,
+        environ: Environ,
+        provider: "Provider",
+        segments: "Segments",
+        status: os.stat_result,
+    ) -> None:
+        """``segments``: the path inside the share of ``provider``."""
+        super().__init__(path, environ)  # type: ignore[call-arg]  # of WsgiDAV's class
+        self.share_provider, self.segments, self.status = provider, segments, status
+
     def get_display_name(self) -> str:
         return displayable(self.segments[-1]) if self.segments else ""
 
@@ -52,18 +64,6 @@ def inert(href: str) -> str:
 
 class FileResource(_Member, DAVNonCollection):  # type: ignore[misc]
     """A file."""
-
-    def __init__(
-        self,
-        path: str,
-        environ: Environ,
-        provider: "Provider",
-        segments: "Segments",
-        status: os.stat_result,
-    ) -> None:
-        """``segments``: the path inside the share of ``provider``."""
-        DAVNonCollection.__init__(self, path, environ)
-        self.share_provider, self.segments, self.status = provider, segments, status
 
     def get_content_length(self) -> int:
         """Size in bytes."""
@@ -96,18 +96,6 @@ class FileResource(_Member, DAVNonCollection):  # type: ignore[misc]
 
 class CollectionResource(_Member, DAVCollection):  # type: ignore[misc]
     """A collection."""
-
-    def __init__(
-        self,
-        path: str,
-        environ: Environ,
-        provider: "Provider",
-        segments: "Segments",
-        status: os.stat_result,
-    ) -> None:
-        """``segments``: the path inside the share of ``provider``."""
-        DAVCollection.__init__(self, path, environ)
-        self.share_provider, self.segments, self.status = provider, segments, status
 
     def get_href(self) -> str:
         """The percent-encoded URL path."""

@@ -7,7 +7,7 @@ from urllib.parse import quote_from_bytes
 from wsgidav.dav_provider import DAVProvider
 
 from davkeep.dav.resources import CollectionResource, FileResource
-from davkeep.trees.share import Kind, Share, kind_of
+from davkeep.trees.share import Entry, Kind, Place, Share, kind_of
 from davkeep.words.failure import Failure
 from davkeep.words.names import is_reserved
 from davkeep.words.urls import Segments, quote_path
@@ -45,6 +45,27 @@ class Provider(DAVProvider):  # type: ignore[misc]
     def href(self, segments: Segments, collection: bool) -> str:
         """The percent-encoded URL path of a member, with a slash at the end for a collection."""
         return quote_path(self.segments + segments, collection)
+
+    def member_href(self, segments: Segments, below: Segments) -> str:
+        """The percent-encoded URL path of what lies ``below`` a member, as a 207 names it."""
+        return self.href(segments + below, collection=False)
+
+    def existing(self, segments: Segments, *, follow_last: bool = True) -> Entry:
+        """The entry at ``segments``, to be closed by the caller; 404 where nothing leads to it.
+
+        It is not looked whether it is there itself.
+        """
+        try:
+            return self.share.entry(segments, follow_last=follow_last)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Failure(404) from None
+
+    def member(self, segments: Segments, *, follow_last: bool = True) -> Entry:
+        """The same for what may be made there; 409 without a collection above (RFC 4918 9.3.1)."""
+        try:
+            return self.share.entry(segments, follow_last=follow_last)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Failure(409, "The collection above does not exist.") from None
 
     def get_resource_inst(
         self, path: str, environ: dict[str, Any]
@@ -95,6 +116,10 @@ class Shares:
             for provider in self.providers
             if len(provider.segments) > depth and provider.segments[:depth] == segments
         ]
+
+    def have_root_in(self, place: Place) -> bool:
+        """Whether the folder of a share is the directory at ``place``, or lies below it."""
+        return any(place.own in provider.share.identities for provider in self.providers)
 
     def visible_below(self, segments: Segments) -> list[Provider]:
         """The same, without what WsgiDAV serves for its own pages."""

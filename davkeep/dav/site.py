@@ -1,5 +1,6 @@
 """What every handler needs: the shares, what is stored about them, and who does the work."""
 
+import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from davkeep.store.properties import DeadProperties
 from davkeep.trees.share import Place
 from davkeep.trees.steps import BLOCK_SIZE, Control
 from davkeep.words.configuration import Configuration
+
+_log = logging.getLogger("davkeep.dav")
 
 #: The least that is copied at once, in bytes, however low the throttle is.
 LEAST_BLOCK = 16 * 1024
@@ -48,11 +51,16 @@ class Site:
             block_size=_block_size(block.operations.max_bytes_per_second),
         )
 
-    def control_of(self, operation: Operation, effective: Callable[[], None]) -> Control:
-        """The control of an operation's work; ``effective`` is the store's part of the change."""
+    @contextmanager
+    def working(self, operation: Operation) -> Iterator[Control]:
+        """The control of an operation's work, without the store's part of the change."""
         control = self.control(operation.id)
-        control.progress, control.effective = operation.progress, effective
-        return control
+        control.progress = operation.progress
+        try:
+            yield control
+        finally:
+            if control.left_behind:
+                warn_left_behind(control, f"{operation.method} {operation.source}")
 
     @contextmanager
     def touching(self, place: Place) -> Iterator[None]:
@@ -80,6 +88,11 @@ class Site:
                 if lock is not None:
                     self.locks.refresh(token, lock.timeout)
             self.locks.unhold(held)
+
+
+def warn_left_behind(control: Control, work: str) -> None:
+    """Tell the administrator that something hidden takes up room."""
+    _log.warning("%s left something that it could not remove: %s", work, control.staging_name)
 
 
 def _block_size(bytes_per_second: float | None) -> int:

@@ -13,7 +13,7 @@ from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Conflict, Mode, Reservations
 from davkeep.operations.state import IllegalTransition, State
 from davkeep.operations.throttle import Limits
-from davkeep.operations.work import Conclude, Ending, Start
+from davkeep.operations.work import Conclude, Ending, IsBulk, Start, never_bulk
 
 __all__ = [
     "CANCELLED_CONDITION",
@@ -21,6 +21,7 @@ __all__ = [
     "Conflict",
     "Ending",
     "IllegalTransition",
+    "IsBulk",
     "LaneCounts",
     "Lanes",
     "Limits",
@@ -35,4 +36,5 @@ __all__ = [
     "State",
     "Stopping",
     "most_begun",
+    "never_bulk",
 ]

@@ -176,7 +176,7 @@ class Lanes:
         """Let end what can within ``seconds``, undo the rest, and return how many are left.
 
         What has not begun, or not begun its bulk work, is taken back at once. Those that are left
-        are in a system call or still being undone; recovery finishes them at the next start.
+        are in a system call or still being undone.
         """
         with self._lock:
             self._is_stopping = True
@@ -248,7 +248,7 @@ class Lanes:
             # Closing means undoing, but this one has taken effect for good. A generator that is
             # collected is closed, so it is kept.
             self._left.append(work)
-            stands = "It had taken effect; what remains is done at the next start."
+            stands = "It had taken effect; what it had still to remove stays hidden."
         outcome = interrupted(f"The server was stopped. {stands}")
         return self._finish(work, State.INTERRUPTED, outcome)
 

@@ -46,7 +46,7 @@ class Outcome:
 def cancelled(remains: bool = False) -> Outcome:
     """Return what waiters of a cancelled operation get: 409, which clients do not repeat.
 
-    ``remains``: undoing failed, so something hidden is left for the next start to remove.
+    ``remains``: undoing failed, so something hidden is left.
     """
     explanation = "The operation was cancelled."
     if remains:

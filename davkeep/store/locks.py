@@ -152,6 +152,15 @@ class Locks:
             )
             return ended
 
+    def put_back(self, locks: Collection[Lock]) -> None:
+        """Makes locks that were ended stand again, those excepted whose time is over."""
+        marks = ", ".join("?" * len(_COLUMNS.split(",")))
+        with self._database.transaction() as connection:
+            connection.executemany(
+                f"INSERT OR IGNORE INTO locks ({_COLUMNS}) VALUES ({marks})",
+                [astuple(lock) for lock in locks],
+            )
+
     def hold(self, tokens: Iterable[str]) -> frozenset[str]:
         """Keeps these locks from expiring until `unhold` was called as often.
 

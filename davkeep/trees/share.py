@@ -9,10 +9,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
-from types import TracebackType
 from typing import TypeVar
 
 from davkeep.trees import listing
+from davkeep.trees.closing import Closing
 from davkeep.trees.identity import etag_of, identity_of
 from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
 from davkeep.trees.names import is_hidden_name, is_segment
@@ -44,7 +44,7 @@ def kind_of(status: os.stat_result) -> Kind:
     return kinds.get(stat.S_IFMT(status.st_mode), Kind.SPECIAL)
 
 
-class Entry:
+class Entry(Closing):
     """A name in an open directory of a share, whether or not something is there.
 
     Owns ``parent_fd`` (an O_PATH descriptor); close it, or use it as a context manager. The share's
@@ -62,19 +62,6 @@ class Entry:
         self.is_root = not segments
         self.name = segments[-1] if segments else "."
         self._above = above
-
-    def __enter__(self) -> "Entry":
-        """Return the entry itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def close(self) -> None:
         """Close the parent's descriptor; a second time does nothing."""
@@ -98,6 +85,10 @@ class Entry:
             identities = (*identities, identity_of(status))
         return place_of((*names, *self.segments), identities)
 
+    def is_same_as(self, other: "Entry") -> bool:
+        """Whether both are the same name in the same directory."""
+        return self.name == other.name and os.path.samestat(self._parent(), other._parent())
+
     @property
     def kind(self) -> Kind | None:
         """What is there; None for nothing. Raises as ``find`` does."""
@@ -110,7 +101,7 @@ class Entry:
         FileNotFoundError (404) for nothing; ELOOP (403) for a symbolic link in a share that does
         not follow them.
         """
-        status = os.lstat(self.name, dir_fd=self.parent_fd) if not self.is_root else self._root()
+        status = os.lstat(self.name, dir_fd=self.parent_fd) if not self.is_root else self._parent()
         if stat.S_ISLNK(status.st_mode) and not self.share.follow_symlinks:
             raise OSError(errno.ELOOP, "Symbolic links are not followed here")
         return status
@@ -148,11 +139,12 @@ class Entry:
         if self.is_root:
             raise PermissionError(errno.EPERM, "The root of a share stays where it is")
 
-    def _root(self) -> os.stat_result:
+    def _parent(self) -> os.stat_result:
+        """The status of the directory that the name is in."""
         return os.fstat(self.parent_fd)
 
 
-class Share:
+class Share(Closing):
     """A served folder, opened once.
 
     ``follow_symlinks`` false: links are hidden and refused; true: followed, never out of the share.
@@ -169,20 +161,8 @@ class Share:
         self.follow_symlinks = follow_symlinks
         self.readonly = readonly
         self._root_fd = os.open(self.folder, _PASS)
-        self._above = tuple(_identities(self.folder))
-
-    def __enter__(self) -> "Share":
-        """Return the share itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
+        #: Every directory from ``/`` to the root, the root included.
+        self.identities = tuple(_identities(self.folder))
 
     def close(self) -> None:
         """Close the root; entries that are still open stay usable."""
@@ -238,7 +218,7 @@ class Share:
     def _walk(self, path: Segments, follow_last: bool) -> Entry | Segments:
         """Return the entry, or the path to try next because a link was on the way."""
         fd = os.dup(self._root_fd)
-        above = list(self._above)
+        above = list(self.identities)
         keep = False
         try:
             for index, segment in enumerate(path):

@@ -5,9 +5,9 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import ExitStack
-from types import TracebackType
 
 from davkeep.trees.attributes import give_attributes_of, give_new_file_mode
+from davkeep.trees.closing import Closing
 from davkeep.trees.content import ContentCopy, write_all
 from davkeep.trees.failures import WriteError, destination_error
 from davkeep.trees.purge import purge_now
@@ -20,7 +20,7 @@ _STAGE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPOOL = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class Upload:
+class Upload(Closing):
     """One upload, from its first byte to its commit; ``abort`` or the end of ``with`` drops it.
 
     Readers see the old file until the commit. ``destination`` must stay open until then. Owns the
@@ -49,19 +49,6 @@ class Upload:
             self._staging, self._fd = _stage(folder_fd, control)
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> "Upload":
-        """Return the upload itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Drop what has not been committed."""
-        self.abort()
-
     def write(self, block: bytes | memoryview) -> None:
         """Append a block. Raises DestinationError (507, 403, 500)."""
         try:
@@ -76,6 +63,10 @@ class Upload:
         self._close()
         self._staging.discard()
         self._opened.close()
+
+    def close(self) -> None:
+        """Drop what has not been committed."""
+        self.abort()
 
     def commit(self, *, replace: bool = True) -> Steps:
         """Flush the file and give it its name; closing the steps before that aborts the upload.

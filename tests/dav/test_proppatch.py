@@ -186,3 +186,24 @@ def test_many_at_once(server: RunningServer, here: Place) -> None:
     here.set("file", **values)
     assert here.dead("file") == values
     assert etree.fromstring(here.ask("PROPFIND", "file").body) is not None
+
+
+def test_windows_sets_the_time_of_modification(
+    tmp_path: Path, serve: Serve, root: Path, place_on: Callable[..., Place]
+) -> None:
+    """A date is set; what is none changes nothing: 409, and 424 for the rest (RFC 4918 9.2.1)."""
+    server = serve({"hotfixes": {"emulate_win32_lastmod": True}})
+    here = place_on(server, root, "/")
+    (here.folder / "file").write_bytes(b"1")
+    time = (
+        '<w:Win32LastModifiedTime xmlns:w="urn:schemas-microsoft-com:">{}</w:Win32LastModifiedTime>'
+    )
+    inside = "<D:set><D:prop>" + time + "<x:color>red</x:color></D:prop></D:set>"
+    name = "{urn:schemas-microsoft-com:}Win32LastModifiedTime"
+    refused = statuses(here, "file", inside.format("yesterday"))
+    assert refused == {name: 409, "{urn:x}color": 424}
+    assert here.dead("file") == {}
+    done = statuses(here, "file", inside.format("Mon, 02 Mar 2020 10:00:00 GMT"))
+    assert set(done.values()) == {200}
+    assert (here.folder / "file").stat().st_mtime == 1583143200
+    assert here.dead("file") == {"color": "red"}

@@ -11,6 +11,7 @@ import pytest
 
 from harness.dav import DAV, Place, exchange, make
 from harness.server import RunningServer
+from harness.waiting import until
 from harness.wire import Wire
 
 ETAG = "<D:prop><D:getetag/><D:getcontentlength/></D:prop>"
@@ -113,30 +114,31 @@ def test_a_body_that_ends_early_leaves_no_trace(
     body: bytes,
     end: Callable[[socket.socket], None],
     exists: bool,
-    eventually: Callable[..., None],
 ) -> None:
     """The stock server answers 201 and keeps the part (defect 1)."""
     if exists:
         (here.folder / "file").write_bytes(b"old")
     half(here, fields, body, end)
     wanted = ["file"] if exists else []
-    eventually(lambda: os.listdir(here.folder) == wanted)
+    until(lambda: os.listdir(here.folder) == wanted, "nothing of it is left")
     answer = here.ask("GET", "file")
     assert (answer.status, answer.body) == (200, b"old") if exists else answer.status == 404
 
 
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """Wait until something is so: for what happens after the client has gone."""
-    import time
-
-    def wait(condition: Callable[[], Any]) -> None:
-        end = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < end, "it never came to be"
-            time.sleep(0.01)
-
-    return wait
+def test_the_collection_is_replaced_while_the_content_arrives(here: Place) -> None:
+    """409: the URL means another collection now, and neither of them gets the file."""
+    make(here.folder, {"tree": {"kept": b"1"}, "other": {"kept": b"2"}})
+    head = f"PUT {here.path('tree/file')} HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n"
+    with socket.create_connection((here.server.host, here.server.port)) as sock:
+        sock.sendall(head.encode() + b"half")
+        until(lambda: here.server.staging(here.folder / "tree"), "the upload has begun")
+        assert here.transfer("MOVE", "tree", "aside").status == 201
+        assert here.transfer("MOVE", "other", "tree").status == 201
+        sock.sendall(b"half")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 409 ")
+    until(lambda: not here.server.staging(here.folder / "aside"), "nothing of it is left")
+    assert os.listdir(here.folder / "tree") == ["kept"]
+    assert os.listdir(here.folder / "aside") == ["kept"]
 
 
 def test_mode_and_attributes_of_an_existing_file_are_kept(here: Place) -> None:

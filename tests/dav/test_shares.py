@@ -180,3 +180,26 @@ def test_one_folder_behind_two_shares(tmp_path: Path, place_on: Callable[..., Pl
         assert here.ask("DELETE", "/all/sub").status in (403, 423)
     finally:
         running.close()
+
+
+def test_the_folder_of_a_share_stays_where_it_is(
+    tmp_path: Path, place_on: Callable[..., Place]
+) -> None:
+    """403 also where another share's URL leads to it, or to what holds it."""
+    make(tmp_path / "root", {"a": {"b": {"file": b"1"}}, "x": {"y": b"2"}})
+    mapping = {"/all": str(tmp_path / "root"), "/part": str(tmp_path / "root/a/b")}
+    (tmp_path / "server").mkdir()
+    running = RunningServer(tmp_path / "server", None, {"provider_mapping": mapping})
+    try:
+        here = place_on(running, tmp_path / "root", "/all/")
+        before = snapshot(tmp_path / "root")
+        for path in ("/all/a/b", "/all/a"):
+            assert here.ask("DELETE", path).status == 403
+            assert here.transfer("MOVE", path, "/all/new").status == 403
+            assert here.transfer("MOVE", "/all/x", path).status == 403
+            assert here.transfer("COPY", "/all/x", path).status == 403
+        assert snapshot(tmp_path / "root") == before
+        assert here.ask("DELETE", "/all/a/b/file").status == 204
+        assert here.transfer("COPY", "/all/a/b", "/all/new").status == 201
+    finally:
+        running.close()

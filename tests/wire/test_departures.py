@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.dav import LOCK, setting
 from harness.server import RunningServer, Serve
 from harness.trees import contents, plant
 from harness.waiting import until
@@ -79,6 +80,22 @@ def test_a_delete_is_undone(serve: Serve, root: Path, wire: Any) -> None:
     assert left.items() <= planted.items()
     assert 0 < len(left) < len(planted)
     assert server.staging() == []
+
+
+def test_an_undone_delete_gives_back_what_was_stored(serve: Serve, root: Path, wire: Any) -> None:
+    """The properties and locks of the tree come back with what is left of it."""
+    server = _serve(serve, root, on_disconnect="cancel")
+    with wire(server) as client:
+        assert client.ask("PROPPATCH", "/a", {}, setting(color="red")).status == 207
+        locked = client.ask("LOCK", "/a", {"Depth": "0"}, LOCK.format(scope="exclusive").encode())
+        token = locked.fields["Lock-Token"]
+        client.send("DELETE", "/a", {"If": f"({token})"})
+        assert client.interim() == 102
+    until((root / "a").exists, "the tree comes back")
+    with wire(server) as client:
+        until(lambda: b"red" in client.ask("PROPFIND", "/a", {"Depth": "0"}).body, "its properties")
+        assert client.ask("DELETE", "/a").status == 423
+        assert client.ask("UNLOCK", "/a", {"Lock-Token": token}).status == 204
 
 
 def test_who_stays_keeps_it(serve: Serve, root: Path, wire: Any) -> None:

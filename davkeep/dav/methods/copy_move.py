@@ -5,8 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from davkeep.dav.admission import Findings, admit
 from davkeep.dav.answers import Reply
-from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.checks import LockCheck, check_conditions, refuse_roots
 from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
@@ -36,13 +37,15 @@ class Wish:
     depth_infinity: bool
 
     def entries(self, opened: ExitStack) -> tuple[Entry, Entry]:
-        """Source and destination, to be closed with ``opened``."""
+        """Source and destination, to be closed with ``opened``.
+
+        404 where nothing leads to the source, 409 without the destination's collection.
+        """
         provider, segments = self.source
-        source = provider.share.entry(segments, follow_last=not self.is_move)
-        opened.enter_context(source)
+        source = opened.enter_context(provider.existing(segments, follow_last=not self.is_move))
+        source.stat()
         provider, segments = self.destination
-        destination = provider.share.entry(segments, follow_last=False)
-        return source, opened.enter_context(destination)
+        return source, opened.enter_context(provider.member(segments, follow_last=False))
 
 
 def copy_move(site: Site, request: Request) -> Reply:
@@ -85,49 +88,36 @@ def _key(request: Request, wish: Wish) -> RepeatKey:
 
 
 def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
-    with ExitStack() as opened:
-        source, destination = _found(request, wish, opened)
-        locks = LockCheck(site, request)
-        _check(site, request, wish, source, destination, locks)
-        operation = site.registry.admit(
-            key,
-            _reservations(wish, source, destination),
-            partial(_start, site, request, wish),
-            conclusion(_sides(wish)),
-            partial(_is_bulk, wish),
-        )
-        site.relying_on(locks.tokens, operation)
+    operation = admit(
+        site,
+        key,
+        partial(_look, site, request, wish),
+        partial(_start, site, wish),
+        conclusion(_sides(wish)),
+        is_bulk=partial(_is_bulk, wish),
+    )
     return deliver(site, request, operation)
 
 
-def _found(request: Request, wish: Wish, opened: ExitStack) -> tuple[Entry, Entry]:
-    """Both entries: 404 without a source, 409 without the destination's collection."""
-    provider, segments = wish.source
-    try:
-        with provider.share.entry(segments, follow_last=not wish.is_move) as source:
-            source.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise Failure(404) from None
-    try:
-        return wish.entries(opened)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Failure(409, "The collection of the destination does not exist.") from None
+def _look(site: Site, request: Request, wish: Wish) -> Findings:
+    with ExitStack() as opened:
+        source, destination = wish.entries(opened)
+        locks = _check(site, request, wish, source, destination)
+        return Findings(_reservations(wish, source, destination), locks.tokens)
 
 
 def _check(
-    site: Site,
-    request: Request,
-    wish: Wish,
-    source: Entry,
-    destination: Entry,
-    locks: LockCheck,
-) -> None:
+    site: Site, request: Request, wish: Wish, source: Entry, destination: Entry
+) -> LockCheck:
     """Everything that can be said before the work begins, in the order of its weight."""
     status = source.stat()
+    locks = LockCheck(site, request)
     check_conditions(site, request, status, destination)
     if wish.is_move and not wish.depth_infinity and kind_of(status) is Kind.COLLECTION:
         raise Failure(400, "MOVE of a collection is of infinite depth.")
-    _refuse_roots(site, wish)
+    if wish.is_move:
+        refuse_roots(site, *wish.source, source)
+    refuse_roots(site, *wish.destination, destination)
     _refuse_nesting(source, destination)
     existing = destination.find()
     if existing is not None and not wish.overwrite:
@@ -138,14 +128,7 @@ def _check(
     if existing is None:
         locks.membership(destination)
     locks.tree(destination)
-
-
-def _refuse_roots(site: Site, wish: Wish) -> None:
-    """403 where the name is a share's root (the promises, COPY and MOVE), or holds one."""
-    ends = [wish.destination, *([wish.source] if wish.is_move else [])]
-    for provider, segments in ends:
-        if not segments or site.shares.below(provider.segments + segments):
-            raise Failure(403, "The root of a share stays where it is.")
+    return locks
 
 
 def _refuse_nesting(source: Entry, destination: Entry) -> None:
@@ -170,13 +153,9 @@ def _reservations(wish: Wish, source: Entry, destination: Entry) -> Sequence[tup
 
 def _sides(wish: Wish) -> Sides:
     return Sides(
-        source=partial(_href, *wish.source),
-        destination=partial(_href, *wish.destination),
+        source=partial(wish.source[0].member_href, wish.source[1]),
+        destination=partial(wish.destination[0].member_href, wish.destination[1]),
     )
-
-
-def _href(provider: Provider, segments: Segments, below: Segments) -> str:
-    return provider.href(segments + below, collection=False)
 
 
 def _is_bulk(wish: Wish) -> bool:
@@ -186,24 +165,19 @@ def _is_bulk(wish: Wish) -> bool:
     try:
         with ExitStack() as opened:
             return is_bulk(wish.entries(opened)[0], depth_infinity=wish.depth_infinity)
-    except OSError:
+    except (OSError, Failure):
         # It begins, and tells its client why it cannot go on.
         return False
 
 
-def _start(site: Site, request: Request, wish: Wish, operation: Operation) -> Steps:
-    """The work, which opens what it needs only when it begins.
-
-    A MOVE is checked once more, now that nobody else can change what it is about. A COPY is not:
-    it may have waited for its turn, in which its source is free to change.
-    """
+def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
+    """The work, which opens what it needs only when it begins."""
     with ExitStack() as opened:
         source, destination = wish.entries(opened)
-        if wish.is_move:
-            _check(site, request, wish, source, destination, LockCheck(site, request))
+        control = opened.enter_context(site.working(operation))
         path = destination.path
         store = _store_part(site, wish, source.path, destination.path)
-        control = site.control_of(operation, partial(_take_effect, store, operation))
+        control.effective = partial(_take_effect, store, operation)
         result = yield from _work(wish, source, destination, control)
     if result.complete and result.errors:
         # Some members are not there, and their properties are not to wait for others.

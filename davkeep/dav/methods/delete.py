@@ -2,21 +2,20 @@
 
 from functools import partial
 
+from davkeep.dav.admission import Findings, admit
 from davkeep.dav.answers import Reply
-from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.checks import LockCheck, check_conditions, refuse_roots
 from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.removal import Removal
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
-from davkeep.dav.vanished import forget_vanished
 from davkeep.operations import Mode, Operation, Outcome, RepeatKey
 from davkeep.trees.remove import remove
 from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.trees.steps import Steps
-from davkeep.words.failure import Failure
 from davkeep.words.fields import Depth, parse_depth
-from davkeep.words.urls import Segments
 
 
 def delete(site: Site, request: Request) -> Reply:
@@ -43,66 +42,49 @@ def _key(request: Request) -> RepeatKey:
 
 
 def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> Reply:
-    with _found(provider, request.segments) as entry:
-        locks = LockCheck(site, request)
-        _check(site, request, entry, locks)
-        operation = site.registry.admit(
-            key,
-            [(entry.place, Mode.EXCLUSIVE)],
-            partial(_start, site, request, provider),
-            conclusion(Sides(source=partial(_href, provider, request.segments))),
-        )
-        site.relying_on(locks.tokens, operation)
+    operation = admit(
+        site,
+        key,
+        partial(_look, site, request, provider),
+        partial(_start, site, request, provider),
+        conclusion(Sides(source=partial(provider.member_href, request.segments))),
+    )
     return deliver(site, request, operation)
 
 
-def _found(provider: Provider, segments: Segments) -> Entry:
-    try:
-        return provider.share.entry(segments, follow_last=False)
-    except (FileNotFoundError, NotADirectoryError):
-        raise Failure(404) from None
+def _look(site: Site, request: Request, provider: Provider) -> Findings:
+    with provider.existing(request.segments, follow_last=False) as entry:
+        locks = _check(site, request, provider, entry)
+        return Findings([(entry.place, Mode.EXCLUSIVE)], locks.tokens)
 
 
-def _check(site: Site, request: Request, entry: Entry, locks: LockCheck) -> None:
+def _check(site: Site, request: Request, provider: Provider, entry: Entry) -> LockCheck:
     status = entry.stat()
     is_collection = kind_of(status) is Kind.COLLECTION
     allowed: tuple[Depth, ...] = ("infinity",) if is_collection else ("0", "infinity")
     parse_depth(request.field("Depth"), "infinity", allowed)
     check_conditions(site, request, status)
-    if entry.is_root or site.shares.below(request.whole_path):
-        raise Failure(403, "The root of a share stays where it is.")
+    refuse_roots(site, provider, request.segments, entry)
+    locks = LockCheck(site, request)
     locks.tree(entry)
     locks.membership(entry)
-
-
-def _href(provider: Provider, segments: Segments, below: Segments) -> str:
-    return provider.href(segments + below, collection=False)
+    return locks
 
 
 def _start(site: Site, request: Request, provider: Provider, operation: Operation) -> Steps:
-    """Check once more, now that nobody else can change it, and remove."""
-    with provider.share.entry(request.segments, follow_last=False) as entry:
-        _check(site, request, entry, LockCheck(site, request))
-        path = entry.path
+    with (
+        provider.existing(request.segments, follow_last=False) as entry,
+        site.working(operation) as control,
+    ):
+        removal = Removal(site, entry, control.staging_name)
 
         def out_of_sight() -> None:
+            removal.take_out()
             operation.reach_effective_point(Outcome(204), cancellable=True)
 
-        result = yield from remove(entry, site.control_of(operation, out_of_sight))
-        if result.complete:
-            _forget(site, path, is_partial=bool(result.errors))
+        control.effective = out_of_sight
+        try:
+            result = yield from remove(entry, control)
+        finally:
+            removal.settle(control)
         return result
-
-
-def _forget(site: Site, path: bytes, *, is_partial: bool) -> None:
-    """End the locks and remove the properties of what is gone.
-
-    Done when it is gone for good: a cancelled DELETE brings the tree back, as it was. Of a partial
-    one only those members are forgotten that are not there any more.
-    """
-    if is_partial:
-        forget_vanished(site, path)
-        return
-    with site.database.transaction():
-        site.locks.end_at_or_below(path)
-        site.properties.remove(path)

@@ -1,12 +1,12 @@
 """LOCK (RFC 4918 9.10): a new lock, or a longer life for one."""
 
 import math
-from contextlib import ExitStack
 from functools import partial
 from secrets import token_hex
 
 from lxml import etree
 
+from davkeep.dav.admission import touched
 from davkeep.dav.answers import XML, Answer, Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
@@ -39,11 +39,8 @@ def lock(site: Site, request: Request) -> Reply:
 
 def _refresh(site: Site, request: Request) -> Answer:
     """Give the lock whose token the If field submits its time again (RFC 4918 9.10.2)."""
-    try:
-        with request.share.share.entry(request.segments) as entry:
-            path, status = entry.path, entry.find()
-    except (FileNotFoundError, NotADirectoryError):
-        raise Failure(404) from None
+    with request.share.existing(request.segments) as entry:
+        path, status = entry.path, entry.find()
     check_conditions(site, request, status)
     for known in site.locks.covering(path):
         if known.token in request.tokens and known.principal == request.user:
@@ -63,14 +60,9 @@ def timeout_of(request: Request) -> float:
 def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
     depth = parse_depth(request.field("Depth"), "infinity", ("0", "infinity"))
     scope, owner = _scope(wish), _owner(wish)
-    with ExitStack() as opened:
-        try:
-            entry = opened.enter_context(request.share.share.entry(request.segments))
-        except (FileNotFoundError, NotADirectoryError):
-            raise Failure(409, "The collection above does not exist.") from None
+    with touched(site, request.share.member, request.segments) as entry:
         status = entry.find()
         check_conditions(site, request, status)
-        opened.enter_context(site.touching(entry.place))
         if status is None:
             LockCheck(site, request).membership(entry)
         is_collection = status is not None and kind_of(status) is Kind.COLLECTION

@@ -1,8 +1,8 @@
 """MKCOL (RFC 4918 9.3)."""
 
-from contextlib import ExitStack
 from functools import partial
 
+from davkeep.dav.admission import touched
 from davkeep.dav.answers import Answer, Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
@@ -22,11 +22,7 @@ def mkcol(site: Site, request: Request) -> Reply:
 
 
 def _make(site: Site, request: Request) -> Answer:
-    with ExitStack() as opened:
-        try:
-            entry = opened.enter_context(request.share.share.entry(request.segments))
-        except (FileNotFoundError, NotADirectoryError):
-            raise Failure(409, "The collection above does not exist.") from None
+    with touched(site, request.share.member, request.segments) as entry:
         status = entry.find()
         check_conditions(site, request, status)
         if status is not None:
@@ -34,7 +30,6 @@ def _make(site: Site, request: Request) -> Answer:
         locks = LockCheck(site, request)
         locks.content(entry)
         locks.membership(entry)
-        opened.enter_context(site.touching(entry.place))
         try:
             make_collection(entry, site.configuration.davkeep.fsync)
         except FileExistsError:

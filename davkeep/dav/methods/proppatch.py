@@ -1,11 +1,11 @@
 """PROPPATCH (RFC 4918 9.2): all of its instructions, or none."""
 
 import os
-from contextlib import ExitStack
 from functools import partial
 
 from lxml import etree
 
+from davkeep.dav.admission import touched
 from davkeep.dav.answers import XML, Answer, Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
@@ -66,15 +66,10 @@ def _with_language(element: etree._Element) -> etree._Element:
 
 
 def _change(site: Site, request: Request, changes: dict[str, etree._Element | None]) -> Answer:
-    with ExitStack() as opened:
-        try:
-            entry = opened.enter_context(request.share.share.entry(request.segments))
-            status = entry.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            raise Failure(404) from None
+    with touched(site, request.share.existing, request.segments) as entry:
+        status = entry.stat()
         check_conditions(site, request, status)
         LockCheck(site, request).content(entry)
-        opened.enter_context(site.touching(entry.place))
         outcomes = _outcomes(site, changes)
         if all(each == 200 for each in outcomes.values()):
             _apply(site, entry, changes)
@@ -84,34 +79,49 @@ def _change(site: Site, request: Request, changes: dict[str, etree._Element | No
 
 def _outcomes(site: Site, changes: dict[str, etree._Element | None]) -> dict[str, int]:
     """The status of each property: 403 for a protected one makes the others 424."""
-    refused = {name for name, value in changes.items() if not _may_change(site, name, value)}
-    if not refused:
+    refused = {name: _refusal(site, name, value) for name, value in changes.items()}
+    if not any(refused.values()):
         return dict.fromkeys(changes, 200)
-    return {name: 403 if name in refused else 424 for name in changes}
+    return {name: status or 424 for name, status in refused.items()}
 
 
-def _may_change(site: Site, name: str, value: etree._Element | None) -> bool:
-    if name == MODIFIED and name in site.configuration.mutable_live_props:
-        return value is not None and parse_http_date(value.text) is not None
-    return name not in LIVE and not name.startswith(dav(""))
+def _refusal(site: Site, name: str, value: etree._Element | None) -> int | None:
+    """Why a property cannot be changed: 403 for a protected one, 409 for what is no date."""
+    if name in _times(site):
+        is_date = value is not None and parse_http_date(value.text) is not None
+        return None if is_date else 409
+    return 403 if name in LIVE or name.startswith(dav("")) else None
+
+
+def _times(site: Site) -> frozenset[str]:
+    """The properties by which this server lets clients set the time of the last change."""
+    configuration = site.configuration
+    times = {MODIFIED} if MODIFIED in configuration.mutable_live_props else set()
+    return frozenset(
+        times | {WIN32_MODIFIED} if configuration.hotfixes.emulate_win32_lastmod else times
+    )
 
 
 def _apply(site: Site, entry: Entry, changes: dict[str, etree._Element | None]) -> None:
-    modified = changes.pop(MODIFIED, None)
-    emulate = site.configuration.hotfixes.emulate_win32_lastmod
-    if emulate and WIN32_MODIFIED in changes:
-        modified = changes.pop(WIN32_MODIFIED)
+    """Make every change, or none: a time that cannot be set undoes the rest."""
+    times = [changes.pop(name, None) for name in sorted(_times(site))]
+    modified = next((value for value in times if value is not None), None)
     stored = {
         name: etree.tostring(value, with_tail=False)
         for name, value in changes.items()
         if value is not None
     }
     removed = [name for name, value in changes.items() if value is None]
-    site.properties.change(entry.path, stored, removed)
     seconds = None if modified is None else parse_http_date(modified.text)
-    if seconds is not None:
-        times = (entry.stat().st_atime, seconds)
-        os.utime(entry.name, times, dir_fd=entry.parent_fd, follow_symlinks=False)
+    with site.database.transaction():
+        site.properties.change(entry.path, stored, removed)
+        if seconds is not None:
+            _set_modified(entry, seconds)
+
+
+def _set_modified(entry: Entry, seconds: float) -> None:
+    times = (entry.stat().st_atime, seconds)
+    os.utime(entry.name, times, dir_fd=entry.parent_fd, follow_symlinks=False)
 
 
 def _answer(href: str, outcomes: dict[str, int]) -> Answer:

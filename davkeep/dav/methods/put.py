@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import partial
 from secrets import token_hex
 
+from davkeep.dav.admission import Findings, admit
 from davkeep.dav.answers import Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
-from davkeep.dav.site import Site
+from davkeep.dav.site import Site, warn_left_behind
 from davkeep.dav.vanished import forget_predecessor
 from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
 from davkeep.trees.share import Entry, Kind, etag_of
@@ -32,10 +33,7 @@ def put(site: Site, request: Request) -> Reply:
     if request.field("Content-Range") is not None:
         raise Failure(400, "Content-Range is not understood in a PUT (RFC 9110 14.5).")
     with ExitStack() as opened:
-        try:
-            entry = opened.enter_context(provider.share.entry(request.segments))
-        except (FileNotFoundError, NotADirectoryError):
-            raise Failure(409, "The collection above does not exist.") from None
+        entry = opened.enter_context(provider.member(request.segments))
         _check(site, request, entry)
         staged = Staged(site, request, entry)
         opened.callback(staged.drop)
@@ -72,6 +70,13 @@ class Staged:
         self._digest = hashlib.sha256() if spool else None
         self._block = max(site.configuration.block_size, BLOCK)
         self._opened: ExitStack | None = None
+        #: What commits it; None until that is admitted.
+        self.operation: Operation | None = None
+
+    def belongs_to(self, operation: Operation) -> None:
+        """``operation`` commits it, and closes it at its end."""
+        self.operation = operation
+        operation.subscribe(self.close, waits=False)
 
     def receive(self, request: Request) -> None:
         """Write the whole body. 400 where it ends early; what was staged is then dropped."""
@@ -92,6 +97,8 @@ class Staged:
         """Drop it and close the entry."""
         if self._opened is not None:
             self._opened.close()
+        if self.control.left_behind:
+            warn_left_behind(self.control, "PUT")
 
     @property
     def digest(self) -> str | None:
@@ -104,22 +111,31 @@ def _is_collection() -> Failure:
 
 
 def _admit(site: Site, request: Request, staged: Staged) -> Reply:
-    """Check again, for the upload may have taken long, and commit."""
     key = _key(request, staged)
     joined = site.registry.running(key)
     if joined is not None:
         staged.close()
         return deliver(site, request, joined)
-    locks = _check(site, request, staged.entry)
-    operation = site.registry.admit(
+    operation = admit(
+        site,
         key,
-        [(staged.entry.place, Mode.WRITE)],
+        partial(_look, site, request, staged),
         partial(_start, site, request, staged),
         partial(_conclude, staged, request.url),
+        taken=staged.belongs_to,
     )
-    operation.subscribe(staged.close, waits=False)
-    site.relying_on(locks.tokens, operation)
+    if operation is not staged.operation:
+        staged.close()
     return deliver(site, request, operation)
+
+
+def _look(site: Site, request: Request, staged: Staged) -> Findings:
+    """Check again: while the content arrived, the URL may have come to mean another place (409)."""
+    with request.share.member(request.segments) as entry:
+        if not entry.is_same_as(staged.entry):
+            raise Failure(409, "The collection above was replaced while the content arrived.")
+        locks = _check(site, request, entry)
+        return Findings([(entry.place, Mode.WRITE)], locks.tokens)
 
 
 def _key(request: Request, staged: Staged) -> RepeatKey:
@@ -135,8 +151,6 @@ def _key(request: Request, staged: Staged) -> RepeatKey:
 
 
 def _start(site: Site, request: Request, staged: Staged, operation: Operation) -> Steps:
-    """Check once more, now that nobody else can change it, and commit."""
-    _check(site, request, staged.entry)
     forget_predecessor(site, staged.entry)
     staged.control.progress = operation.progress
     operation.progress.members_total = 1

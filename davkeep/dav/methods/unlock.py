@@ -12,11 +12,8 @@ def unlock(site: Site, request: Request) -> Answer:
     """End a lock: 204; 409 for a token of no lock here, 403 for somebody else's."""
     request.writable_share()
     token = parse_lock_token(request.field("Lock-Token"))
-    try:
-        with request.share.share.entry(request.segments) as entry:
-            path, status = entry.path, entry.find()
-    except (FileNotFoundError, NotADirectoryError):
-        raise Failure(404) from None
+    with request.share.existing(request.segments) as entry:
+        path, status = entry.path, entry.find()
     check_conditions(site, request, status)
     lock = next((lock for lock in site.locks.covering(path) if lock.token == token), None)
     if lock is None:

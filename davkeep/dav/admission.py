@@ -1,0 +1,103 @@
+"""Between the checks of a request and its operation, or its moment with one entry.
+
+What was checked may change until it is reserved. So the checks are made twice: once at once, so
+that a request that cannot succeed fails without waiting, and once more while everything that they
+looked at is reserved.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from davkeep.dav.site import Site
+from davkeep.operations import Conclude, IsBulk, Mode, Operation, RepeatKey, Start, never_bulk
+from davkeep.trees.share import Entry, Place
+from davkeep.words.failure import Failure
+from davkeep.words.urls import Segments
+
+#: How often a request is looked at anew because what it is about was moved in between.
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the checks of a request found: what it reserves, and the lock tokens it relies on."""
+
+    wanted: Sequence[tuple[Place, Mode]]
+    tokens: Collection[str]
+
+
+#: Makes every check of a request; raises Failure or OSError for what cannot be done.
+Look = Callable[[], Findings]
+
+
+class Moved(Failure):
+    """Other requests moved what this one is about, again and again: 503."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(503, "This is being moved.", fields=[("Retry-After", "1")])
+
+
+def _ignore(_: Operation) -> None:
+    """Nobody is told which operation it is."""
+
+
+def admit(
+    site: Site,
+    key: RepeatKey,
+    look: Look,
+    start: Start,
+    conclude: Conclude,
+    *,
+    is_bulk: IsBulk = never_bulk,
+    taken: Callable[[Operation], None] = _ignore,
+) -> Operation:
+    """Return the equal operation that runs, or a new one, with ``look`` made under its reservation.
+
+    ``taken`` is called with a new one. Raises what ``look`` raises, Conflict (423), Stopping (503)
+    and Moved (503).
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _admit(site, key, look, start, conclude, is_bulk, taken)
+        except Moved:
+            continue
+    return _admit(site, key, look, start, conclude, is_bulk, taken)
+
+
+def _admit(
+    site: Site,
+    key: RepeatKey,
+    look: Look,
+    start: Start,
+    conclude: Conclude,
+    is_bulk: IsBulk,
+    taken: Callable[[Operation], None],
+) -> Operation:
+    before = look()
+
+    def check(operation: Operation) -> None:
+        now = look()
+        if now.wanted != before.wanted:
+            raise Moved
+        site.relying_on(now.tokens, operation)
+        taken(operation)
+
+    return site.registry.admit(key, before.wanted, start, conclude, is_bulk, check=check)
+
+
+@contextmanager
+def touched(site: Site, opener: Callable[[Segments], Entry], segments: Segments) -> Iterator[Entry]:
+    """The entry that ``opener`` opens at ``segments``, which nobody moves or replaces meanwhile.
+
+    Raises as ``opener`` does, Conflict (423) and Moved (503).
+    """
+    with (
+        opener(segments) as before,
+        site.touching(before.place),
+        opener(segments) as entry,
+    ):
+        if entry.place != before.place:
+            raise Moved
+        yield entry
