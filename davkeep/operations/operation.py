@@ -181,7 +181,8 @@ class Operation:
         False: it is over, or undoing came first; only the final outcome may be answered.
         """
         with self._lock:
-            if self._is_cancel_requested or self._state.is_over:
+            is_undone = self._is_cancel_requested and not self._is_irrevocable
+            if is_undone or self._state.is_over or self._early_outcome is None:
                 return False
             self._is_answered = True
             return True

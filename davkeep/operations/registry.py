@@ -58,6 +58,7 @@ class Registry:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._running: dict[str, Operation] = {}
+        self._keys: dict[str, RepeatKey] = {}
         self._by_key: dict[RepeatKey, Operation] = {}
         self._results = Results(keep_results)
         self._is_stopping = False
@@ -98,15 +99,14 @@ class Registry:
             operation = self._new(key)
             self.reservations.reserve(operation, wanted)
             self._running[operation.id] = operation
+            self._keys[operation.id] = key
             if key.joins:
                 self._by_key[key] = operation
-        self._check(operation, key, check, conclude)
-        self.lanes.add(operation, start, conclude, partial(self._ended, operation, key), is_bulk)
+        self._check(operation, check, conclude)
+        self.lanes.add(operation, start, conclude, partial(self._ended, operation), is_bulk)
         return operation
 
-    def _check(
-        self, operation: Operation, key: RepeatKey, check: Check, conclude: Conclude
-    ) -> None:
+    def _check(self, operation: Operation, check: Check, conclude: Conclude) -> None:
         """Run ``check``; if it raises, end the operation, whatever it was."""
         outcome = broken()
         is_fine = False
@@ -119,7 +119,7 @@ class Registry:
         finally:
             if not is_fine:
                 # Nobody was told of it, so it is not remembered.
-                self._free(operation, key)
+                self._free(operation)
                 operation.end(State.FAILED, outcome)
 
     def begin(self, operation: Operation, seconds: float) -> None:
@@ -128,6 +128,17 @@ class Registry:
         Does nothing for one that was joined after it had begun.
         """
         self.lanes.drive_inline(operation, seconds)
+
+    def answer_early(self, operation: Operation) -> bool:
+        """Ask leave to answer with the early outcome; from True on it is as if it had ended.
+
+        Nothing takes the work back then, what it had reserved is free, and an equal request is a
+        new one. False: only the final outcome may be answered.
+        """
+        if not operation.mark_answered():
+            return False
+        self._let_go(operation)
+        return True
 
     def remember(self, operation: Operation) -> None:
         """Keep an operation that is over and was not admitted here: recovery found it."""
@@ -192,18 +203,25 @@ class Registry:
             created=self._clock(),
         )
 
-    def _ended(self, operation: Operation, key: RepeatKey) -> None:
+    def _ended(self, operation: Operation) -> None:
         """Keep the result, and free what the operation held before anybody is told its outcome.
 
         Who gets the final response may then use the destination at once.
         """
         with self._lock:
             self._results.add(self._monotonic(), operation)
-        self._free(operation, key)
+        self._free(operation)
 
-    def _free(self, operation: Operation, key: RepeatKey) -> None:
+    def _free(self, operation: Operation) -> None:
+        self._let_go(operation)
         with self._lock:
             del self._running[operation.id]
-            if self._by_key.get(key) is operation:
+            del self._keys[operation.id]
+
+    def _let_go(self, operation: Operation) -> None:
+        """Free what it has reserved, and let nobody join any more."""
+        with self._lock:
+            key = self._keys.get(operation.id)
+            if key is not None and self._by_key.get(key) is operation:
                 del self._by_key[key]
         self.reservations.release(operation)

@@ -8,6 +8,7 @@ writes it; `cut()` and `waits_for_client()` alone are for others.
 import logging
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("davkeep.server")
 
 #: SO_LINGER on, with 0 seconds: close() then resets the connection.
-_RESET = bytes([1, 0, 0, 0, 0, 0, 0, 0])
+_RESET = struct.pack("ii", 1, 0)
+
+#: SO_LINGER off: close() sends what is left and ends the connection properly.
+_NO_RESET = struct.pack("ii", 0, 0)
 
 _PLAIN_HTTP_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\n"
@@ -156,6 +160,16 @@ class Connection(HTTPConnection):
         return Parked(self, gateway.waiting, gateway.interims)
 
     # The end; called by the owner
+
+    def guard(self, *, begun: bool) -> None:
+        """While a response has ``begun`` and is not complete, the end of this process resets it.
+
+        Otherwise a killed server would end a response whose end is that of the connection as if it
+        were complete.
+        """
+        with suppress(OSError):
+            option = _RESET if begun else _NO_RESET
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
 
     def close(self) -> None:
         """Close it. If the client has not read its answer yet, `linger` has it closed when it

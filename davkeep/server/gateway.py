@@ -40,6 +40,8 @@ class Gateway(Gateway_10):
         self.waiting: Waiting | None = None
         #: The interim responses of this request; None until it waits for the first time.
         self.interims: Interims | None = None
+        #: Whether the connection is reset if this process ends now.
+        self._is_guarded = False
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]  # the stub's base says None
         """cheroot's environ, with what davkeep adds.
@@ -140,6 +142,8 @@ class Gateway(Gateway_10):
                 self._finish()
             elif self.started_response:
                 self.req.flush_head()
+                self.req.conn.guard(begun=True)
+                self._is_guarded = True
         except Disconnected:
             raise
         except NoAnswer as error:
@@ -180,6 +184,8 @@ class Gateway(Gateway_10):
             self._correct_length()
         self._begin_response()
         self.req.finish()
+        if self._is_guarded:
+            self.req.conn.guard(begun=False)
 
     def _owes_body(self) -> bool:
         return self.req.method != b"HEAD" and self.req.status[:3] not in (b"204", b"304")

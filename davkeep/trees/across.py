@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from davkeep.trees.build import Build
 from davkeep.trees.emptying import Emptying
@@ -46,10 +47,12 @@ def move_across(
         hidden = _hidden(source, before, control)
         if hidden is not None:
             undo.callback(rename_noreplace, *hidden, source.parent_fd, source.name)
-        announce(control, destination.parent_fd, source.parent_fd)
+        moved = Result(created=swap.created, complete=True)
+        settled = None if hidden is None else moved
+        announce(control, destination.parent_fd, source.parent_fd, settled=settled)
         undo.pop_all()
     errors = yield from _retire(source, hidden, swap.old, control)
-    return Result(created=swap.created, complete=True, errors=errors)
+    return replace(moved, errors=errors)
 
 
 def _blocked(

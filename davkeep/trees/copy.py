@@ -51,11 +51,12 @@ def copy(
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)
-        announce(control, destination.parent_fd)
+        result = Result(created=swap.created, complete=True, errors=tuple(build.errors))
+        announce(control, destination.parent_fd, settled=result)
         undo.pop_all()
     if swap.old is not None:
         yield from purge(*swap.old, control, counted=False)
-    return Result(created=swap.created, complete=True, errors=tuple(build.errors))
+    return result
 
 
 def _refuse_existing(source: Entry, destination: Entry, *, overwrite: bool) -> None:

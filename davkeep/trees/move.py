@@ -44,12 +44,13 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
             if error.errno != errno.EXDEV:
                 raise
             return (yield from move_across(source, destination, control, existing=existing))
-        announce(control, source.parent_fd, destination.parent_fd)
+        result = Result(created=existing is None, complete=True)
+        announce(control, source.parent_fd, destination.parent_fd, settled=result)
         undo.pop_all()
     control.progress.members_done += 1
     if renaming.old is not None:
         yield from purge(*renaming.old, control, counted=False)
-    return Result(created=existing is None, complete=True)
+    return result
 
 
 def _move_onto_itself(

@@ -15,6 +15,9 @@ from davkeep.trees.share import Entry
 from davkeep.trees.staging import Name, announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
 
+#: All of it is gone, as far as anybody sees.
+_REMOVED = Result(created=False, complete=True)
+
 
 def remove(target: Entry, control: Control) -> Steps:
     """Remove ``target`` and all below it; it must stay open until the end.
@@ -46,7 +49,7 @@ def remove(target: Entry, control: Control) -> Steps:
             raise
         return _refused(error)
     yield from _out_of_sight(target, hidden, control)
-    return Result(created=False, complete=True)
+    return _REMOVED
 
 
 def _remove_file(target: Entry, control: Control) -> Result:
@@ -93,7 +96,7 @@ def _out_of_sight(
 
     with ExitStack() as undo:
         undo.callback(bring_back)
-        announce(control, target.parent_fd)
+        announce(control, target.parent_fd, settled=_REMOVED)
         yield from purge(*hidden, control, counted=True)
         undo.pop_all()
 

@@ -12,7 +12,7 @@ from davkeep.trees.renames import (
     rename_exchange,
     rename_noreplace,
 )
-from davkeep.trees.steps import Control
+from davkeep.trees.steps import Control, Result
 
 #: Appended to the staging name: an old destination, out of sight where names cannot be exchanged.
 OLD = ".old"
@@ -125,8 +125,10 @@ class Swap:
         self.old = aside
 
 
-def announce(control: Control, *parents: int) -> None:
+def announce(control: Control, *parents: int, settled: Result | None = None) -> None:
     """Flush the directories whose names changed, then reach the effective point.
+
+    ``settled``: what the work will return, if nothing that follows can change that.
 
     If either fails the control says so and the error goes on; taking back is the caller's.
     """
@@ -135,7 +137,7 @@ def announce(control: Control, *parents: int) -> None:
         if control.fsync:
             for parent_fd in parents:
                 flush_directory(parent_fd)
-        control.reach_effective_point()
+        control.reach_effective_point(settled)
         done = True
     finally:
         control.is_effective = done

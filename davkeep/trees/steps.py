@@ -77,6 +77,8 @@ class Control:
     flush of the parent directory, before anything is purged. What the store has to change in the
     same moment is done there. ``left_behind`` says, however the work ended, that something it could
     not remove stays hidden under the staging name (or that name and a suffix, see ``staging``).
+    ``settled`` is set before ``effective`` is called: what the work will return, unless what
+    follows may still add errors.
     """
 
     staging_name: str
@@ -85,9 +87,11 @@ class Control:
     block_size: int = BLOCK_SIZE
     effective: Callable[[], None] = _nothing
     is_effective: bool = False
+    settled: Result | None = None
     left_behind: bool = False
 
-    def reach_effective_point(self) -> None:
+    def reach_effective_point(self, settled: Result | None) -> None:
         """Tell the driver that the name space shows the final state from now on."""
         self.is_effective = True
+        self.settled = settled
         self.effective()

@@ -263,3 +263,31 @@ def test_a_failed_check_leaves_nothing_behind(
     assert registry.get(joined[0].id) is None
     assert registry.running(KEY) is None
     registry.reservations.reserve("another", wanted)
+
+
+def test_what_was_answered_early_is_over_for_everybody_else(
+    registry: Registry, tree: Any, bench: Any
+) -> None:
+    """Its trees are free while it purges, and the same request again is a new one."""
+    gate = bench.gate()
+
+    def start(operation: Operation) -> Steps:
+        operation.reach_effective_point(Outcome(204), cancellable=True)
+        yield None
+        gate.stand()
+        return DONE
+
+    wanted = [(tree.place("/a"), Mode.EXCLUSIVE)]
+    operation = registry.admit(KEY, wanted, start, _conclude)
+    assert not registry.answer_early(operation)
+    thread = threading.Thread(target=registry.begin, args=(operation, DEADLINE))
+    thread.start()
+    gate.wait()
+    assert registry.answer_early(operation)
+    assert registry.get(operation.id) is operation
+    again = registry.admit(KEY, wanted, _work, _conclude)
+    assert again is not operation
+    gate.opened.set()
+    thread.join(DEADLINE)
+    assert registry.running(KEY) is again
+    assert operation.outcome == Outcome(201)

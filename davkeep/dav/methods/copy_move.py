@@ -177,7 +177,7 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
         control = opened.enter_context(site.working(operation))
         path = destination.path
         store = _store_part(site, wish, source.path, destination.path)
-        control.effective = partial(_take_effect, store, operation)
+        control.effective = partial(_take_effect, store, operation, control, wish)
         result = yield from _work(wish, source, destination, control)
     if result.complete and result.errors:
         # Some members are not there, and their properties are not to wait for others.
@@ -197,10 +197,13 @@ def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> St
     )
 
 
-def _take_effect(store: Callable[[], None], operation: Operation) -> None:
+def _take_effect(
+    store: Callable[[], None], operation: Operation, control: Control, wish: Wish
+) -> None:
     """The store first: it may fail, and the operation cannot take the moment back."""
     store()
-    operation.reach_effective_point()
+    settled = control.settled
+    operation.reach_effective_point(None if settled is None else conclusion(_sides(wish))(settled))
 
 
 def _store_part(site: Site, wish: Wish, source: bytes, destination: bytes) -> Callable[[], None]:

@@ -11,7 +11,7 @@ from davkeep.dav.removal import Removal
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
-from davkeep.operations import Mode, Operation, Outcome, RepeatKey
+from davkeep.operations import Conclude, Mode, Operation, RepeatKey
 from davkeep.trees.remove import remove
 from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.trees.steps import Steps
@@ -47,9 +47,13 @@ def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> 
         key,
         partial(_look, site, request, provider),
         partial(_start, site, request, provider),
-        conclusion(Sides(source=partial(provider.member_href, request.segments))),
+        _conclusion(provider, request),
     )
     return deliver(site, request, operation)
+
+
+def _conclusion(provider: Provider, request: Request) -> Conclude:
+    return conclusion(Sides(source=partial(provider.member_href, request.segments)))
 
 
 def _look(site: Site, request: Request, provider: Provider) -> Findings:
@@ -76,11 +80,13 @@ def _start(site: Site, request: Request, provider: Provider, operation: Operatio
         provider.existing(request.segments, follow_last=False) as entry,
         site.working(operation) as control,
     ):
+        conclude = _conclusion(provider, request)
         removal = Removal(site, entry, control.staging_name)
 
         def out_of_sight() -> None:
             removal.take_out()
-            operation.reach_effective_point(Outcome(204), cancellable=True)
+            early = None if control.settled is None else conclude(control.settled)
+            operation.reach_effective_point(early, cancellable=True)
 
         control.effective = out_of_sight
         try:
