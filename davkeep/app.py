@@ -13,7 +13,7 @@ from typing import Any
 from davkeep.dav.application import Application
 from davkeep.dav.shares import Provider, Shares
 from davkeep.dav.site import Site, instance_of
-from davkeep.keepalive import Mode, Settings
+from davkeep.keepalive import Settings
 from davkeep.monitor import health
 from davkeep.operations import Lanes, Limits, Registry, most_begun
 from davkeep.server import Server, ServerSettings, TlsAdapter
@@ -56,10 +56,7 @@ def serve(configuration: Configuration) -> int:
 
 def without_effect(configuration: Configuration) -> list[str]:
     """The keys that are set and that nothing in this version reads."""
-    keepalive = configuration.davkeep.keepalive
     is_set = {
-        "davkeep.keepalive.profiles": bool(keepalive.profiles),
-        "davkeep.keepalive.behind_proxy": keepalive.behind_proxy not in ("auto", "none"),
         "davkeep.administrators": bool(configuration.davkeep.administrators),
         "davkeep.webhooks": bool(configuration.davkeep.webhooks),
         "fs_dav_provider.shadow_map": bool(configuration.fs_dav_provider.shadow_map),
@@ -95,7 +92,6 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
-    keepalive = block.keepalive
     return Site(
         configuration=configuration,
         shares=shares,
@@ -103,7 +99,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         properties=DeadProperties(database),
         locks=Locks(database, time.time),
         registry=Registry(lanes, keep_results=block.operations.keep_results),
-        beats=Settings(Mode(keepalive.interim), keepalive.first_after, keepalive.interval),
+        beats=Settings.of(block.keepalive),
         instance=instance_of(block.state),
         monotonic=time.monotonic,
         now=time.time,

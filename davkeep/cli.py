@@ -1,4 +1,4 @@
-"""The command line: reads it, has the settings loaded, and hands over to the server."""
+"""The command line: reads it, has the settings loaded, and hands over to the command."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from davkeep import __version__
-from davkeep.settings import Overrides, load
+from davkeep.settings import Overrides, load, read
 from davkeep.settings.users import ALLOWED
 from davkeep.words.configuration import ConfigurationError
 
@@ -30,6 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"davkeep {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_serve(commands.add_parser("serve", help="serve folders", allow_abbrev=False))
+    tables = "tell what clients and proxies can bear"
+    _add_profiles(commands.add_parser("profiles", help=tables, allow_abbrev=False))
     return parser
 
 
@@ -44,6 +46,20 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     serve.add_argument("-c", "--config", metavar="FILE", help="a configuration file (YAML)")
     serve.add_argument("--auth", metavar="HOW", help=f"who may come in: {ALLOWED}")
+    serve.set_defaults(run=_serve)
+
+
+def _add_profiles(profiles: argparse.ArgumentParser) -> None:
+    profiles.description = "Print what clients and proxies do with interim responses."
+    profiles.epilog = "With --agent, exit status 1 means that no row is its own."
+    profiles.add_argument(
+        "--agent", metavar="STRING", help="only the row that applies to this User-Agent field"
+    )
+    profiles.add_argument("--json", action="store_true", help="print JSON")
+    profiles.add_argument(
+        "-c", "--config", metavar="FILE", help="a configuration file, whose rows come first"
+    )
+    profiles.set_defaults(run=_profiles)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -57,6 +73,16 @@ def _serve(arguments: argparse.Namespace) -> int:
     return serve(configuration)
 
 
+def _profiles(arguments: argparse.Namespace) -> int:
+    from davkeep.keepalive import Settings
+    from davkeep.profiles import print_row, print_tables
+
+    rows = Settings.of(read(arguments.config).davkeep.keepalive).profiles
+    if arguments.agent is None:
+        return print_tables(rows, as_json=arguments.json)
+    return print_row(arguments.agent, rows, as_json=arguments.json)
+
+
 def _tell(sentence: str) -> None:
     print(f"davkeep: {sentence}", file=sys.stderr, flush=True)
 
@@ -68,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     try:
-        return _serve(parsed)
+        return int(parsed.run(parsed))
     except ConfigurationError as error:
         for problem in error.problems:
             _tell(problem)

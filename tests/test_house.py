@@ -20,7 +20,7 @@ FLOORS = [
     {"keepalive"},
     {"dav", "server", "monitor"},
     {"settings"},
-    {"app"},
+    {"app", "profiles"},
     {"cli"},
     {"__main__"},
 ]

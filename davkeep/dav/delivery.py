@@ -7,7 +7,7 @@ from davkeep.dav.answers import Answer, Pending, Reply, failure_answer
 from davkeep.dav.multistatus import failures_answer
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
-from davkeep.keepalive import Beat, Facts, NoAnswer, Waiting
+from davkeep.keepalive import Facts, NoAnswer, Plan, Waiting
 from davkeep.operations import Conflict, Operation, Outcome, Stopping
 from davkeep.operations.state import State
 from davkeep.words.failure import Failure
@@ -95,7 +95,7 @@ def _waiting(
     return Waiting(
         subscribe=waiter.subscribe,
         resume=resume,
-        beat=Beat(Facts.of(request.environ), site.beats),
+        beat=Plan(Facts.of(request.environ), site.beats),
         disconnected=waiter.leave,
         label=f"{operation.method} {operation.source}",
     )

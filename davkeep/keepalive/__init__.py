@@ -3,16 +3,20 @@ and who sends them.
 """
 
 from davkeep.keepalive.exchange import Exchange, IncompleteBody, NoAnswer, Waiting
-from davkeep.keepalive.planner import Beat, Facts, Mode, Profile, Settings
+from davkeep.keepalive.facts import Facts, Mode, Settings
+from davkeep.keepalive.planner import Action, Plan, Step
+from davkeep.keepalive.profiles import Profile
 
 __all__ = [
-    "Beat",
+    "Action",
     "Exchange",
     "Facts",
     "IncompleteBody",
     "Mode",
     "NoAnswer",
+    "Plan",
     "Profile",
     "Settings",
+    "Step",
     "Waiting",
 ]

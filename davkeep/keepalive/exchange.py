@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from davkeep.keepalive.planner import Beat
+from davkeep.keepalive.planner import Plan
 
 
 @dataclass(eq=False)
@@ -28,8 +28,8 @@ class Waiting:
     #: original `start_response` and returns the body, or holds again and returns an empty
     #: iterable.
     resume: Callable[[], Iterable[bytes]]
-    #: The planner bound to this request. None: nothing is sent while it waits.
-    beat: Beat | None = None
+    #: The plan of this request. None: nothing is sent while it waits.
+    beat: Plan | None = None
     #: Reading of `time.monotonic()`, in seconds, at which `resume` is called at the latest. None:
     #: no such moment.
     deadline: float | None = None

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Protocol
 
 from davkeep.keepalive.exchange import Waiting
+from davkeep.keepalive.planner import Action
 from davkeep.words.interim import PROCESSING
 
 _log = logging.getLogger("davkeep.keepalive")
@@ -74,6 +75,8 @@ class Interims:
     last: float = 0.0
     #: What is left of one that did not fit; it is finished before anything else is written.
     unsent: bytes = b""
+    #: How many `100 Continue` were sent before, which count towards some caps.
+    continues: int = 0
 
     def count(self, now: float, peer: str, label: str) -> None:
         """One more is out; called by whoever wrote its last byte."""
@@ -278,8 +281,11 @@ class ParkingLot:
         if beat is None:
             return None
         asked = interims.last if interims.sent else self._clock()
-        after = beat.next_beat(asked - interims.completed, interims.sent)
-        return None if after is None else max(interims.completed + after, not_before)
+        elapsed = asked - interims.completed
+        step = beat.next_step(elapsed, interims.sent, continues=interims.continues)
+        if step.action is not Action.INTERIM or step.at is None:
+            return None
+        return max(interims.completed + step.at, not_before)
 
     def _next_due(self) -> Parked | None:
         """The entry that is due first; stale items on top of the heap are dropped."""

@@ -1,147 +1,172 @@
-"""When the next interim response of a request is due. Pure: facts and elapsed seconds in, a
-moment out.
+"""What keeps the client of one request waiting, and when. Pure: facts and elapsed seconds in, the
+next step out.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Self
+from functools import cached_property
 
-
-class Mode(Enum):
-    """Whether interim responses are sent (the key `keepalive.interim`)."""
-
-    AUTO = "auto"  #: as the client's profile allows
-    ALWAYS = "always"  #: whatever the profile says, but never to HTTP/1.0 (RFC 9110 15.2)
-    NEVER = "never"
-
+from davkeep.keepalive.clients import CLIENTS
+from davkeep.keepalive.facts import Facts, Mode, Settings
+from davkeep.keepalive.profiles import DEFAULT_CAP, UNKNOWN_CLIENT, Profile, first_match
+from davkeep.keepalive.proxies import DECLARABLE, UNKNOWN_PROXY, Proxy
+from davkeep.words.agents import products_of
 
 #: The first version of HTTP with interim responses (RFC 9110 15.2: none to an HTTP/1.0 client).
 FIRST_VERSION = (1, 1)
 
-#: Interim responses of one request to a client without a narrower profile. neon 0.32 fails at its
-#: 128th (measured).
-DEFAULT_CAP = 100
+#: Seconds of patience that a silence grows towards where none is known: that of most proxies.
+USUAL_PATIENCE = 60.0
 
-#: A comment of a User-Agent field; products inside it are not products (RFC 9110 10.1.5).
-#: Innermost ones first.
-_COMMENT = re.compile(r"\([^()]*\)")
+#: The part of a patience that a silence takes, and what it grows towards while the number runs out.
+BRISK, SLOW = 1 / 3, 2 / 3
+
+#: The part of a client's window (`Profile.within`) at which an interim response is best spent, and
+#: the part after which it might arrive too late.
+SPENT_AT, TOO_LATE = 2 / 3, 0.9
+
+#: Whose answer may be a 207 that began before the operation ended (RFC 4918 9.6.1, 9.8.3, 9.9.4).
+MULTISTATUS_METHODS = frozenset({"COPY", "MOVE", "DELETE"})
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a request when it is complete."""
+class Action(Enum):
+    """What to do next."""
 
-    version: tuple[int, int]
-    user_agent: str = ""
-    method: str = ""
-    had_body: bool = False
-
-    @classmethod
-    def of(cls, environ: Mapping[str, Any]) -> Self:
-        """The facts of a WSGI request that came through davkeep's server."""
-        has_length = environ.get("CONTENT_LENGTH", "") not in ("", "0")
-        return cls(
-            version=environ.get("davkeep.http_version", (1, 0)),
-            user_agent=environ.get("HTTP_USER_AGENT", ""),
-            method=environ.get("REQUEST_METHOD", ""),
-            had_body=has_length or "HTTP_TRANSFER_ENCODING" in environ,
-        )
+    INTERIM = "interim"  #: send one 102
+    MULTISTATUS = "multistatus"  #: begin a 207; once it has begun, send white space
+    EFFECTIVE_POINT = "effective point"  #: answer as soon as it is reached; send nothing before
+    SILENCE = "silence"  #: send nothing before the final response
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The configured schedule; seconds, both above 0. Anything else raises ValueError."""
+class Step:
+    """One thing to do."""
 
-    interim: Mode = Mode.AUTO
-    first_after: float = 10.0
-    interval: float = 10.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "interim", Mode(self.interim))
-        if not (self.first_after > 0 and self.interval > 0):
-            raise ValueError("first_after and interval are seconds above 0")
+    action: Action
+    #: When, in seconds since the request was complete. None: the action has no moment.
+    at: float | None = None
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a kind of client does with interim responses; a row of the table."""
-
-    name: str
-    #: How one of its products begins in the User-Agent field, with the slash, compared without
-    #: case.
-    products: tuple[str, ...]
-    #: How many interim responses one request may get. 0: none, for it takes the first as the
-    #: final response.
-    cap: int
-
-    def __post_init__(self) -> None:
-        if self.cap < 0:
-            raise ValueError("a cap is 0 or more")
-
-    def matches(self, products: tuple[str, ...]) -> bool:
-        """Whether one of `products` (as `products_of` returns them) is this profile's."""
-        return any(product.startswith(own.lower()) for product in products for own in self.products)
-
-
-#: Clients to which none are sent. Most take an unasked 102 for the final response (measured;
-#: OkHttp up to 4.10). Go up to 1.23 fails at the sixth interim response, and its patience is not
-#: renewed by any (measured, with Debian's rclone).
-PROFILES: tuple[Profile, ...] = (
-    Profile(
-        "CPython http.client", ("python-requests/", "python-urllib3/", "Python-urllib/"), cap=0
-    ),
-    Profile("Java HttpURLConnection", ("Java/",), cap=0),
-    Profile("OkHttp", ("okhttp/",), cap=0),
-    Profile("Go net/http", ("Go-http-client/", "rclone/"), cap=0),
-)
-
-#: Everybody else.
-DEFAULT_PROFILE = Profile("default", (), cap=DEFAULT_CAP)
-
-
-def products_of(user_agent: str) -> tuple[str, ...]:
-    """The products of a User-Agent field, in lower case, without its comments (RFC 9110 10.1.5)."""
-    previous, text = "", user_agent
-    while text != previous:
-        previous, text = text, _COMMENT.sub(" ", text)
-    return tuple(text.lower().split())
-
-
-def profile_of(user_agent: str, profiles: tuple[Profile, ...] = PROFILES) -> Profile:
-    """The first row of `profiles` that matches, or the default."""
-    products = products_of(user_agent)
-    return next((row for row in profiles if row.matches(products)), DEFAULT_PROFILE)
-
-
-@dataclass(frozen=True)
-class Beat:
-    """The schedule of interim responses, bound to one request."""
+class Plan:
+    """The schedule of one request."""
 
     facts: Facts
     settings: Settings = field(default_factory=Settings)
-    profiles: tuple[Profile, ...] = PROFILES
 
-    @property
+    def next_step(
+        self, elapsed: float, sent: int, *, continues: int = 0, begun: bool = False
+    ) -> Step:
+        """What is due next.
+
+        `elapsed` is the moment of asking, or that of the last thing sent, in seconds since the
+        request was complete; the step never lies before it. `sent` is how many 102s were sent,
+        `continues` how many `100 Continue`. `begun`: an early multi-status has begun, and nothing
+        but its white space can follow. A spent number is no error.
+        """
+        if not begun and (at := self._interim_at(elapsed, sent, continues)) is not None:
+            return Step(Action.INTERIM, at)
+        if not begun and self.client.effective_point:
+            return Step(Action.EFFECTIVE_POINT)
+        if begun or self._may_begin:
+            first = sent == 0 and not begun
+            return Step(Action.MULTISTATUS, _due(elapsed, self._pause(first), first))
+        return Step(Action.SILENCE)
+
+    @cached_property
+    def client(self) -> Profile:
+        """The row of the client."""
+        rows = self.settings.profiles + CLIENTS
+        return first_match(products_of(self.facts.user_agent), rows)
+
+    @cached_property
+    def proxy(self) -> Proxy | None:
+        """The row of the proxy between; None: there is none that we know of."""
+        declared = self.settings.behind_proxy
+        if declared == "auto":
+            return UNKNOWN_PROXY if self.facts.is_proxied else None
+        return DECLARABLE.get(declared)
+
+    @cached_property
     def cap(self) -> int:
-        """How many interim responses this request may get."""
+        """Interim responses that the request may get, `100 Continue` included."""
         if self.facts.version < FIRST_VERSION or self.settings.interim is Mode.NEVER:
             return 0
         if self.settings.interim is Mode.ALWAYS:
-            return DEFAULT_CAP
-        return profile_of(self.facts.user_agent, self.profiles).cap
+            return min(DEFAULT_CAP, self._declared_limit)
+        if self.client.within is not None and self._sent_a_body:
+            return 0
+        limit = DEFAULT_CAP if self.proxy is None else self.proxy.limit
+        return min(self._client_limit, limit)
 
-    def next_beat(self, elapsed: float, sent: int) -> float | None:
-        """When the next interim response is due, in seconds since the request was complete; None:
-        silence from now on.
+    def _silence(self, configured: float, left: int) -> float:
+        """The seconds between two interim responses, with `left` of them to be sent.
 
-        `elapsed` is the moment of asking in the same seconds, or of the last one that was sent;
-        `sent` is how many were sent. The answer never lies before `elapsed`. A spent number means
-        silence, not an error.
+        While that is at least half of the cap, the smaller of the configured ones and a third of
+        the patience (the smallest that an interim response renews, the client's or the proxy's).
+        After that it grows by the same amount each time, and stays below two thirds of the
+        patience, or of `USUAL_PATIENCE` if none is known; it never shrinks.
         """
-        if sent >= self.cap:
+        patience = min(self._renewed, default=None)
+        brisk = configured if patience is None else min(configured, BRISK * patience)
+        slow = max(brisk, SLOW * (USUAL_PATIENCE if patience is None else patience))
+        spent = max(0.0, 1 - 2 * left / self.cap)
+        return brisk + spent * (slow - brisk)
+
+    def _interim_at(self, elapsed: float, sent: int, continues: int) -> float | None:
+        left = self.cap - sent - continues
+        if left <= 0:
             return None
-        if sent == 0:
-            return max(self.settings.first_after, elapsed)
-        return elapsed + self.settings.interval
+        pause = self._silence(self._configured(sent == 0), left)
+        at = _due(elapsed, pause, sent == 0)
+        if self.client.within is None or self.settings.interim is Mode.ALWAYS:
+            return at
+        at = max(elapsed, min(at, SPENT_AT * self.client.within))
+        return at if at <= TOO_LATE * self.client.within else None
+
+    def _pause(self, first: bool) -> float:
+        """The silence before and in an early multi-status, whose every byte renews a patience."""
+        known = [self.client.patience, self.proxy.patience if self.proxy else None]
+        parts = [BRISK * each for each in known if each is not None]
+        return min([self._configured(first), *parts])
+
+    def _configured(self, first: bool) -> float:
+        return self.settings.first_after if first else self.settings.interval
+
+    @cached_property
+    def _client_limit(self) -> int:
+        opted_in = self.client is UNKNOWN_CLIENT and self.facts.prefers_processing
+        return DEFAULT_CAP if opted_in else self.client.limit
+
+    @property
+    def _declared_limit(self) -> int:
+        is_declared = self.proxy is not None and self.proxy is not UNKNOWN_PROXY
+        return self.proxy.limit if self.proxy is not None and is_declared else DEFAULT_CAP
+
+    @property
+    def _sent_a_body(self) -> bool:
+        return self.facts.had_body or self.facts.method == "PUT"
+
+    @property
+    def _renewed(self) -> Iterator[float]:
+        """The patiences that an interim response renews, in seconds."""
+        for row in (self.client, self.proxy):
+            if row is not None and row.renews and row.patience is not None:
+                yield row.patience
+
+    @cached_property
+    def _may_begin(self) -> bool:
+        """Whether an early multi-status may keep this client waiting."""
+        if self.settings.interim is Mode.NEVER or not self.client.multistatus:
+            return False
+        if self.facts.method not in MULTISTATUS_METHODS:
+            return False
+        if self.proxy is None:
+            return self.facts.version >= FIRST_VERSION
+        return self.proxy.multistatus
+
+
+def _due(elapsed: float, pause: float, first: bool) -> float:
+    """The first pause counts from the request's end, every other one from what was sent last."""
+    return max(elapsed, pause) if first else elapsed + pause

@@ -77,7 +77,8 @@ class Gateway(Gateway_10):
         if self.req.sent_headers or self.started_response or not self.req.is_complete:
             waiting.beat = None
         if self.interims is None:
-            self.interims = Interims(self.req.completed)
+            continues = self.env["davkeep.continues"]
+            self.interims = Interims(self.req.completed, continues=continues)
         self.waiting = waiting
 
     def start_response(

@@ -52,11 +52,24 @@ def load(
     return configuration
 
 
-def _from_file(path: str | None) -> Configuration:
+def read(path: str | None) -> Configuration:
+    """The configuration of the file `path` (None: an empty one), its paths as they are written.
+
+    Raises ConfigurationError, with a line for each problem.
+    """
     if path is None:
         return parse(None)
     try:
-        configuration = parse(yaml_file.read(path))
+        return parse(yaml_file.read(path))
+    except ConfigurationError as error:
+        raise error.prefixed(path) from None
+
+
+def _from_file(path: str | None) -> Configuration:
+    configuration = read(path)
+    if path is None:
+        return configuration
+    try:
         return paths.resolved(configuration, os.path.dirname(os.path.abspath(path)))
     except ConfigurationError as error:
         raise error.prefixed(path) from None

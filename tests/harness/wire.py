@@ -10,6 +10,9 @@ import h11
 
 from harness.server import DEADLINE
 
+#: Whom a connection is from unless it says otherwise: a client that is sent interim responses.
+AGENT = "curl/7.88.1"
+
 
 @dataclass(frozen=True)
 class Response:
@@ -30,7 +33,7 @@ class Wire:
     """One connection. Use it as a context manager."""
 
     def __init__(
-        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, agent: str | None = None
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, agent: str | None = AGENT
     ) -> None:
         """``agent``: the User-Agent of requests that name none; None sends none."""
         self.host = f"{host}:{port}"

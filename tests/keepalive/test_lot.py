@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from davkeep.keepalive import Action, Step
 from davkeep.keepalive.exchange import IncompleteBody, Waiting
 from davkeep.keepalive.lot import HEAP_SLACK, RETRY_AFTER, Interims, Parked, ParkingLot
 from davkeep.words.interim import PROCESSING
@@ -29,10 +30,11 @@ class Every:
     def __init__(self, seconds, most=100):
         self.seconds, self.most = seconds, most
 
-    def next_beat(self, elapsed, sent):
-        if sent >= self.most:
-            return None
-        return max(elapsed, self.seconds) if sent == 0 else elapsed + self.seconds
+    def next_step(self, elapsed, sent, *, continues):
+        if sent + continues >= self.most:
+            return Step(Action.SILENCE)
+        at = max(elapsed, self.seconds) if sent == 0 else elapsed + self.seconds
+        return Step(Action.INTERIM, at)
 
 
 class Conn:
@@ -145,6 +147,28 @@ def test_silence(yard):
     assert mute.connection.received() == b""
     assert spent.connection.take() == PROCESSING
     assert yard.lot._sleep() > 1000
+
+
+def test_a_continue_counts(yard):
+    """What was sent as 100 Continue is part of the number, and the plan is asked with it."""
+    entry = yard.park(Every(1, most=2), interims=Interims(yard.clock.now, continues=1))
+    yard.pass_time(1)
+    assert entry.connection.take() == PROCESSING
+    yard.pass_time(100)
+    assert entry.connection.received() == b""
+
+
+@pytest.mark.parametrize("action", [Action.MULTISTATUS, Action.EFFECTIVE_POINT])
+def test_other_steps_send_no_interim_response(yard, action):
+    """Only the step `INTERIM` is a 102."""
+
+    class Other:
+        def next_step(self, elapsed, sent, *, continues):
+            return Step(action, elapsed)
+
+    entry = yard.park(Other())
+    yard.pass_time(100)
+    assert entry.connection.received() == b""
 
 
 def test_time_counts_from_completion(yard):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import trustme
 
-from davkeep.keepalive import Beat, Facts, Settings, Waiting
+from davkeep.keepalive import Facts, Mode, Plan, Settings, Waiting
 from davkeep.server import Server, ServerSettings, TlsAdapter
 
 #: Seconds after which a test gives up waiting for something that should have come.
@@ -93,7 +93,7 @@ class Gate:
     """A wait that the test ends; it also notes what the server tells the application."""
 
     status: str = "201 Created"
-    beat: Settings | None = field(default_factory=lambda: Settings(first_after=0.02, interval=0.02))
+    beat: Settings | None = field(default_factory=lambda: Settings(Mode.ALWAYS, 0.02, 0.02))
     deadline: float | None = None
     body: bytes = b""
 
@@ -122,7 +122,7 @@ class Gate:
             start_response(self.status, [("Content-Length", str(len(self.body)))])
             return [self.body]
 
-        beat = Beat(Facts.of(environ), self.beat) if self.beat else None
+        beat = Plan(Facts.of(environ), self.beat) if self.beat else None
         label = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         environ["davkeep.exchange"].hold(
             Waiting(self.subscribe, resume, beat, self.deadline, self.disconnected, label)

@@ -3,12 +3,15 @@
 import contextlib
 import logging
 import os
+import queue
 import socket
 import struct
 import threading
 import time
 
 import pytest
+
+from davkeep.keepalive import Action, Step
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -47,11 +50,11 @@ class _Twice:
     def __init__(self, gate):
         self.gate = gate
 
-    def next_beat(self, elapsed, sent):
+    def next_step(self, elapsed, sent, **_):
         if sent == 2:
             self.gate.open()
-            return None
-        return elapsed + 0.01
+            return Step(Action.SILENCE)
+        return Step(Action.INTERIM, elapsed + 0.01)
 
 
 def two_beats(gate):
@@ -157,6 +160,34 @@ def test_unread_body_gets_no_interim_response(house):
     answer = wire.answer()
     assert answer.statuses == [201]
     assert answer.fields["connection"] == "close"
+
+
+@pytest.mark.parametrize(("fields", "continues"), [((), 0), (("Expect: 100-continue",), 1)])
+def test_a_continue_is_told_to_the_plan(house, fields, continues):
+    """A 100 Continue that was sent counts for the plan, which is asked with it."""
+    gate = house.gate()
+    asked = queue.Queue()
+
+    class Noting:
+        def next_step(self, elapsed, sent, *, continues):
+            asked.put(continues)
+            return Step(Action.SILENCE)
+
+    def app(environ, start_response):
+        environ["wsgi.input"].read()
+        gate(environ, start_response)
+        environ["davkeep.exchange"].waiting.beat = Noting()
+        return []
+
+    house.route("/slow", app)
+    wire = house.connect().send("PUT /slow HTTP/1.1", "Host: x", "Content-Length: 5", *fields)
+    if continues:
+        assert wire.head() == (100, {})
+    wire.sock.sendall(b"hello")
+    assert asked.get(timeout=10) == continues
+    assert gate.parked.wait(10)
+    gate.open()
+    assert wire.answer().statuses == [201]
 
 
 def test_interim_response_is_logged(house, caplog):

@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+from davkeep.keepalive import Action, Step
 from davkeep.server.connection import Connection
 
 
@@ -151,8 +152,8 @@ def test_full_send_buffer_over_tls(tls_house, monkeypatch, until):
 class _Always:
     """A schedule without a pause or an end."""
 
-    def next_beat(self, elapsed, sent):
-        return elapsed
+    def next_step(self, elapsed, sent, **_):
+        return Step(Action.INTERIM, elapsed)
 
 
 def endless(gate):

@@ -121,6 +121,60 @@ def test_whatever_the_agent(
     assert (102 in copied.interims) is gets
 
 
+@pytest.mark.parametrize(
+    ("behind_proxy", "fields", "gets"),
+    [
+        ("auto", {}, {102}),
+        ("auto", {"Via": "1.1 squid"}, set()),
+        ("none", {"Via": "1.1 squid"}, {102}),
+        ("haproxy", {"X-Forwarded-For": "192.0.2.1"}, {102}),
+        ("nginx", {}, set()),
+    ],
+)
+def test_behind_a_proxy(
+    serve: Serve, root: Path, wire: Any, behind_proxy: str, fields: dict[str, str], gets: set[int]
+) -> None:
+    """A field that betrays a proxy silences, unless the configuration declares which one it is."""
+    plant(root / "a", FILES)
+    server = serve(keepalive={**SOON, "behind_proxy": behind_proxy}, operations=SLOW)
+    with wire(server) as client:
+        copied = client.ask("COPY", "/a", {"Destination": f"{server.url}b", **fields})
+    assert (copied.status, set(copied.interims)) == (201, gets)
+
+
+def test_the_cap_of_a_proxy(serve: Serve, root: Path, wire: Any) -> None:
+    """Traefik fails at the sixth, so five are sent, and then the answer."""
+    plant(root / "a", FILES)
+    soon = {"first_after": 0.02, "interval": 0.02, "behind_proxy": "traefik"}
+    # The last silences grow towards 40 s; a row with a short patience keeps them short.
+    row = {"name": "ours", "agent": "Ours", "patience": 0.06}
+    server = serve(keepalive={**soon, "profiles": [row]}, operations=SLOW)
+    with wire(server, agent="Ours/1.0") as client:
+        copied = client.ask("COPY", "/a", {"Destination": f"{server.url}b"})
+    assert copied.statuses == [102] * 5 + [201]
+
+
+@pytest.mark.parametrize(
+    ("agent", "fields", "gets"),
+    [
+        ("Ours/2.1", {}, {102}),
+        ("Ours/3.0", {}, set()),
+        (None, {}, set()),
+        (None, {"Prefer": "processing"}, {102}),
+    ],
+)
+def test_rows_of_the_configuration_and_unknown_clients(
+    serve: Serve, root: Path, wire: Any, agent: str | None, fields: dict[str, str], gets: set[int]
+) -> None:
+    """Who is unknown gets none, unless a row of the configuration or the client itself says so."""
+    plant(root / "a", FILES)
+    row = {"name": "ours", "agent": "Ours/", "versions": "<3"}
+    server = serve(keepalive={**SOON, "profiles": [row]}, operations=SLOW)
+    with wire(server, agent=agent) as client:
+        copied = client.ask("COPY", "/a", {"Destination": f"{server.url}b", **fields})
+    assert (copied.status, set(copied.interims)) == (201, gets)
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_none_before_the_body_is_in(
     serve: Serve, root: Path, elsewhere: Path, wire: Any, chunked: bool
@@ -134,7 +188,8 @@ def test_none_before_the_body_is_in(
     half = b"x" * 2**19
     body = [half, half]
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {2 * len(half)}"
-    head = f"PUT /new HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{framing}\r\n\r\n"
+    fields = "Host: x\r\nUser-Agent: curl/7.88.1\r\nExpect: 100-continue"
+    head = f"PUT /new HTTP/1.1\r\n{fields}\r\n{framing}\r\n\r\n"
     with wire(server) as client:
         client.already_sent("PUT", "/new")
         client.socket.sendall(head.encode())

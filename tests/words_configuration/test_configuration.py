@@ -372,16 +372,70 @@ def test_a_webhook_needs_a_web_address(url: str) -> None:
     assert message.startswith("davkeep.webhooks.0.url: ")
 
 
-def test_a_profile_row_is_kept_as_it_is() -> None:
-    """A row needs a name and an agent; columns besides the common ones are handed on."""
-    row = {"name": "ours", "agent": "Ours/", "cap": 3, "methods": "COPY"}
-    (profile,) = parse({"davkeep": {"keepalive": {"profiles": [row]}}}).davkeep.keepalive.profiles
-    assert profile.model_dump() == {**row, "patience": None}
-    message = refusal({"davkeep": {"keepalive": {"profiles": [{"name": "x", "cap": -1}]}}})
+def with_rows(*rows: Any) -> Any:
+    """The document with these rows of profiles."""
+    return {"davkeep": {"keepalive": {"profiles": list(rows)}}}
+
+
+def test_a_profile_row_needs_a_name_and_an_agent() -> None:
+    """Every other column has a default; the slash after the product may stand there."""
+    (row,) = parse(with_rows({"name": "ours", "agent": "Ours/"})).davkeep.keepalive.profiles
+    assert row.model_dump() == {
+        "name": "ours",
+        "agent": "Ours",
+        "versions": "",
+        "cap": None,
+        "patience": None,
+        "renews": True,
+        "multistatus": False,
+        "effective_point": False,
+        "note": "",
+    }
+    message = refusal(with_rows({"name": "x", "cap": -1}))
     assert [line.split(": ")[0] for line in message.splitlines()] == [
         "davkeep.keepalive.profiles.0.agent",
         "davkeep.keepalive.profiles.0.cap",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("agent", "Ours/1.0"),
+        ("agent", "(Ours)"),
+        ("agent", ""),
+        ("agent", 7),
+        ("versions", "1.0"),
+        ("versions", ">=x"),
+        ("versions", 1.5),
+        ("cap", -1),
+        ("cap", 2.5),
+        ("cap", True),
+        ("patience", 0),
+        ("patience", math.inf),
+        ("renews", "yes"),
+        ("multistatus", 1),
+        ("effective_point", None),
+        ("note", 3),
+        ("methods", "COPY"),
+        ("within", 30),
+    ],
+)
+def test_an_impossible_column_is_refused_with_its_full_name(key: str, value: Any) -> None:
+    """One line names the row by its number, and the column, and says what is allowed."""
+    good = {"name": "good", "agent": "Good"}
+    message = refusal(with_rows(good, {"name": "x", "agent": "X", key: value}))
+    assert message.startswith(f"davkeep.keepalive.profiles.1.{key}: ")
+    assert "allowed" in message
+    assert "\n" not in message
+
+
+def test_a_cap_and_the_effective_point_exclude_each_other() -> None:
+    """Who is answered at the effective point is sent nothing before."""
+    row = {"name": "x", "agent": "X", "effective_point": True}
+    message = refusal(with_rows({**row, "cap": 3}))
+    assert message.startswith("davkeep.keepalive.profiles.0.cap: 3 is not allowed")
+    assert parse(with_rows({**row, "cap": 0})).davkeep.keepalive.profiles[0].effective_point
 
 
 def test_a_configuration_never_changes() -> None:

@@ -1,10 +1,11 @@
 """The block `davkeep:` of the configuration, with its defaults."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, Strict
+from pydantic import AfterValidator, Field, SecretStr, Strict, model_validator
 
+from davkeep.words.agents import Agent, Versions
 from davkeep.words.configuration.bounds import (
     Block,
     Network,
@@ -44,24 +45,50 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _product(text: str) -> str:
+    name = text.removesuffix("/")
+    try:
+        Agent(name)
+    except ValueError:
+        raise refused("the name of a product in a User-Agent field, without its version") from None
+    return name
+
+
+def _versions(text: str) -> str:
+    try:
+        Versions.parse(text)
+    except ValueError:
+        raise refused("a range of versions in quotes, such as '>=0.33, <1'") from None
+    return text
+
+
 class ProfileRow(Block):
-    """A client's row, added before the built-in ones.
-
-    Further columns are checked where the table of profiles is.
-    """
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Any]
+    """A client's row, added before the built-in ones."""
 
     name: Text
-    #: What the User-Agent field is compared with.
-    agent: Text
+    #: The product that its User-Agent field names, without the slash.
+    agent: Annotated[str, AfterValidator(_product)]
+    #: The versions of that product; "": all.
+    versions: Annotated[str, AfterValidator(_versions)] = ""
     #: Interim responses that one request may get; 0: none. None: no limit of its own.
     cap: Annotated[int | None, Field(ge=0, description="a whole number, 0 or more, or null")] = None
     #: Seconds that the client waits for a sign of life. None: unknown.
     patience: Annotated[
         float | None, Field(gt=0, allow_inf_nan=False, description="seconds above 0, or null")
     ] = None
+    #: Whether an interim response renews that patience.
+    renews: bool = True
+    #: Whether it reads the content of a 207 that begins before the operation ends.
+    multistatus: bool = False
+    #: Whether it is answered at the effective point, and sent nothing before.
+    effective_point: bool = False
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _nothing_before_the_effective_point(self) -> Self:
+        if self.effective_point and self.cap:
+            raise refused("0 or null together with effective_point", key="cap", given=self.cap)
+        return self
 
 
 class Keepalive(Block):
