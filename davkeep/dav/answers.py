@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lxml import etree
 
@@ -60,7 +60,14 @@ class Pending:
     then: "Callable[[], Reply]"
 
 
-Reply = Answer | Pending
+class Sendable(Protocol):
+    """A response that can be begun; an Answer is one that is complete."""
+
+    def send(self, request: "Request") -> Iterable[bytes]:
+        """Begin the response to ``request`` and return its content, or what there is of it."""
+
+
+Reply = Sendable | Pending
 
 
 def without_content(content: Iterable[bytes]) -> tuple[bytes, ...]:

@@ -1,9 +1,10 @@
-"""From an operation to a response: inline when it ended at once, else the connection is held."""
+"""How an operation's outcome reaches its client: at once, or after the connection was held."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from davkeep.dav.answers import Answer, Pending, Reply, failure_answer
+from davkeep.dav.early import EarlyMultistatus
 from davkeep.dav.multistatus import failures_answer
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
@@ -19,10 +20,76 @@ RETRY_AFTER_STOP = 30
 def deliver(site: Site, request: Request, operation: Operation) -> Reply:
     """Drive the first moments of ``operation``, then answer it or hold the connection."""
     site.registry.begin(operation, site.configuration.davkeep.operations.grace)
-    final = partial(_final, operation)
-    if operation.outcome is not None:
-        return final()
-    return Pending(partial(_waiting, site, request, operation), final)
+    return Delivery(site, request, operation).reply()
+
+
+class Delivery:
+    """The answer of one request that asked for, or joined, ``operation``."""
+
+    def __init__(self, site: Site, request: Request, operation: Operation) -> None:
+        """Choose how it is delivered: by the request and what its client can bear."""
+        self._site = site
+        self._operation = operation
+        self._plan = Plan(Facts.of(request.environ), site.beats)
+        self._waiter = _Waiter(
+            operation,
+            is_early=self._plan.client.effective_point,
+            cancels=site.configuration.davkeep.operations.on_disconnect == "cancel",
+        )
+
+    def reply(self) -> Reply:
+        """The final response, or what has to be waited for first."""
+        outcome = self._outcome()
+        if outcome is not None:
+            return _answer(outcome)
+        return Pending(self._waiting, self._resumed)
+
+    def _outcome(self) -> Outcome | None:
+        """How it ended; None while that is not to be told. NoAnswer where it never will be."""
+        operation = self._operation
+        if operation.outcome is None and self._waiter.is_early:
+            if self._site.registry.answer_early(operation):
+                return operation.early_outcome
+            # Something came in between: from now on only the end will do.
+            self._waiter.is_early = operation.early_outcome is None
+        if operation.state is State.INTERRUPTED:
+            raise NoAnswer(f"{operation!r} was interrupted")
+        return operation.outcome
+
+    def _resumed(self) -> Reply:
+        """Woken by the outcome, or by the plan, because it is time to begin a multi-status."""
+        outcome = self._outcome()
+        if outcome is not None:
+            return _answer(outcome)
+        if self._plan.may_begin:
+            return EarlyMultistatus(self._operation, self._outcome, self._waiting_begun)
+        return Pending(self._waiting, self._resumed)
+
+    def _waiting(self, resume: Callable[[], Iterable[bytes]]) -> Waiting:
+        return self._wait(resume, beat=self._plan)
+
+    def _waiting_begun(self, resume: Callable[[], Iterable[bytes]]) -> Waiting:
+        """Until there is more to say than white space, or it is time for that."""
+        pause = self._plan.next_step(0.0, 0, begun=True).at
+        return self._wait(
+            resume, deadline=None if pause is None else self._site.monotonic() + pause
+        )
+
+    def _wait(
+        self,
+        resume: Callable[[], Iterable[bytes]],
+        *,
+        beat: Plan | None = None,
+        deadline: float | None = None,
+    ) -> Waiting:
+        return Waiting(
+            subscribe=self._waiter.subscribe,
+            resume=resume,
+            beat=beat,
+            deadline=deadline,
+            disconnected=self._waiter.leave,
+            label=f"{self._operation.method} {self._operation.source}",
+        )
 
 
 def _answer(outcome: Outcome) -> Answer:
@@ -81,38 +148,23 @@ def _when_free(
         return Pending(partial(_waiting_for_release, request, conflict, abandoned), again)
 
 
-def _final(operation: Operation) -> Answer:
-    outcome = operation.outcome
-    if outcome is None or operation.state is State.INTERRUPTED:
-        raise NoAnswer(f"{operation!r} was interrupted")
-    return _answer(outcome)
-
-
-def _waiting(
-    site: Site, request: Request, operation: Operation, resume: Callable[[], Iterable[bytes]]
-) -> Waiting:
-    waiter = _Waiter(operation, site.configuration.davkeep.operations.on_disconnect == "cancel")
-    return Waiting(
-        subscribe=waiter.subscribe,
-        resume=resume,
-        beat=Plan(Facts.of(request.environ), site.beats),
-        disconnected=waiter.leave,
-        label=f"{operation.method} {operation.source}",
-    )
-
-
 class _Waiter:
     """One connection that waits for an operation."""
 
-    def __init__(self, operation: Operation, cancels: bool) -> None:
+    def __init__(self, operation: Operation, *, is_early: bool, cancels: bool) -> None:
         """``cancels``: whether the last one that leaves cancels the operation."""
+        #: Whether the effective point is enough.
+        self.is_early = is_early
         self._operation = operation
         self._cancels = cancels
         self._callback: Callable[[], None] | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        self._callback = callback
-        self._operation.subscribe(callback)
+        """Wait, from now on with this callback alone; there is no moment without a waiter."""
+        former, self._callback = self._callback, callback
+        self._operation.subscribe(callback, early=self.is_early)
+        if former is not None:
+            self._operation.unsubscribe(former)
 
     def leave(self) -> None:
         """The client has gone."""

@@ -24,11 +24,22 @@ def status_line(status: int) -> str:
 def failures_answer(failures: Iterable[tuple[str, int]]) -> Answer:
     """207 that names members and why each failed."""
     root = etree.Element(dav("multistatus"), nsmap={"D": "DAV:"})
-    for href, status in failures:
-        response = etree.SubElement(root, dav("response"))
-        etree.SubElement(response, dav("href")).text = href
-        etree.SubElement(response, dav("status")).text = status_line(status)
+    root.extend(response(href, status) for href, status in failures)
     return Answer(207, (("Content-Type", XML),), document(root))
+
+
+def response(
+    href: str, status: int, *, condition: str | None = None, explanation: str = ""
+) -> etree._Element:
+    """The ``response`` element of one resource; the rest is as in Failure (RFC 4918 14.24)."""
+    element = etree.Element(dav("response"), nsmap={"D": "DAV:"})
+    etree.SubElement(element, dav("href")).text = href
+    etree.SubElement(element, dav("status")).text = status_line(status)
+    if condition is not None:
+        etree.SubElement(etree.SubElement(element, dav("error")), dav(condition))
+    if explanation:
+        etree.SubElement(element, dav("responsedescription")).text = explanation
+    return element
 
 
 def streamed_answer(responses: Iterator[bytes]) -> Answer:

@@ -24,9 +24,9 @@ class Waiting:
     #: Given a callback that takes nothing; it is called once, from any thread, at once if the
     #: wait is already over.
     subscribe: Callable[[Callable[[], None]], None]
-    #: Run on a pool thread when the wait is over. It behaves as the application did: it calls the
-    #: original `start_response` and returns the body, or holds again and returns an empty
-    #: iterable.
+    #: Run on a pool thread when the wait is over, or when the plan wants a multi-status to be
+    #: begun. It behaves as the application did: it calls the original `start_response` and returns
+    #: the body, or holds again and returns an empty iterable.
     resume: Callable[[], Iterable[bytes]]
     #: The plan of this request. None: nothing is sent while it waits.
     beat: Plan | None = None

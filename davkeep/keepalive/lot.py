@@ -96,6 +96,8 @@ class Parked:
     #: Reading of the clock at which the lot looks at it next, in seconds; None: only an event
     #: brings it back.
     due: float | None = None
+    #: Whether it is handed back then, so that a multi-status is begun.
+    begins: bool = False
 
     @property
     def name(self) -> str:
@@ -283,7 +285,9 @@ class ParkingLot:
         asked = interims.last if interims.sent else self._clock()
         elapsed = asked - interims.completed
         step = beat.next_step(elapsed, interims.sent, continues=interims.continues)
-        if step.action is not Action.INTERIM or step.at is None:
+        # The head of a multi-status is for a thread of the pool to write.
+        entry.begins = step.action is Action.MULTISTATUS
+        if step.at is None or not (entry.begins or step.action is Action.INTERIM):
             return None
         return max(interims.completed + step.at, not_before)
 
@@ -303,7 +307,8 @@ class ParkingLot:
         now = self._clock()
         while (entry := self._next_due()) and entry.due is not None and entry.due <= now:
             heapq.heappop(self._heap)
-            if entry.waiting.deadline is not None and entry.waiting.deadline <= now:
+            deadline = entry.waiting.deadline
+            if entry.begins or (deadline is not None and deadline <= now):
                 self._hand_back(entry)
             else:
                 self._beat(entry, now)

@@ -69,7 +69,7 @@ class Plan:
             return Step(Action.INTERIM, at)
         if not begun and self.client.effective_point:
             return Step(Action.EFFECTIVE_POINT)
-        if begun or self._may_begin:
+        if begun or self.may_begin:
             first = sent == 0 and not begun
             return Step(Action.MULTISTATUS, _due(elapsed, self._pause(first), first))
         return Step(Action.SILENCE)
@@ -156,7 +156,7 @@ class Plan:
                 yield row.patience
 
     @cached_property
-    def _may_begin(self) -> bool:
+    def may_begin(self) -> bool:
         """Whether an early multi-status may keep this client waiting."""
         if self.settings.interim is Mode.NEVER or not self.client.multistatus:
             return False

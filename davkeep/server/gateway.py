@@ -142,10 +142,12 @@ class Gateway(Gateway_10):
             if self.waiting is None:
                 self._finish()
             elif self.started_response:
+                self._begin_response()
                 self.req.flush_head()
-                self.req.conn.guard(begun=True)
-                self._is_guarded = True
         except Disconnected:
+            if self.waiting is not None:
+                # It was to be parked, so nobody else will tell that its client has gone.
+                self.waiting.disconnected()
             raise
         except NoAnswer as error:
             _log.info("%s: %s", self.req.conn.peer, error)
@@ -172,6 +174,10 @@ class Gateway(Gateway_10):
                 close()
 
     def _begin_response(self) -> None:
+        if self.waiting is not None and not self._is_guarded:
+            # There is more to come than this thread has to say.
+            self.req.conn.guard(begun=True)
+            self._is_guarded = True
         if not self.req.sent_headers:
             self.req.settle_body()
             self.req.ensure_headers_sent()

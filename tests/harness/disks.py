@@ -23,10 +23,11 @@ def folder_in_memory() -> Iterator[Path]:
 
 
 @contextmanager
-def mounted(folder: Path) -> Iterator[Path]:
-    """Mount a file system in memory at ``folder``; only root can."""
+def mounted(folder: Path, size: str = "50%") -> Iterator[Path]:
+    """Mount a file system in memory, of at most ``size``, at ``folder``; only root can."""
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "davkeep-test", str(folder)], check=True)
+    options = ["-t", "tmpfs", "-o", f"size={size}"]
+    subprocess.run(["mount", *options, "davkeep-test", str(folder)], check=True)
     try:
         yield folder
     finally:
