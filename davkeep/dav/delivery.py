@@ -29,6 +29,7 @@ class Delivery:
     def __init__(self, site: Site, request: Request, operation: Operation) -> None:
         """Choose how it is delivered: by the request and what its client can bear."""
         self._site = site
+        self._request = request
         self._operation = operation
         self._plan = Plan(Facts.of(request.environ), site.beats)
         self._waiter = _Waiter(
@@ -40,13 +41,13 @@ class Delivery:
     def reply(self) -> Reply:
         """The final response, or what has to be waited for first."""
         outcome = self._outcome()
-        if outcome is not None:
-            return _answer(outcome)
-        return Pending(self._waiting, self._resumed)
+        return Pending(self._waiting, self._resumed) if outcome is None else _answer(outcome)
 
     def _outcome(self) -> Outcome | None:
         """How it ended; None while that is not to be told. NoAnswer where it never will be."""
         operation = self._operation
+        # Of what is answered last, so whatever that is.
+        self._request.exchange.when_delivered(partial(self._site.registry.delivered, operation))
         if operation.outcome is None and self._waiter.is_early:
             if self._site.registry.answer_early(operation):
                 return operation.early_outcome

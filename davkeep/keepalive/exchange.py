@@ -54,6 +54,13 @@ class Exchange(Protocol):
         raises RuntimeError.
         """
 
+    def when_delivered(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called once the peer has acknowledged the whole response.
+
+        Called from the thread that owns the connection then, or never: a response of which that is
+        not known counts as one that was not delivered.
+        """
+
 
 class IncompleteBody(ConnectionError):
     """The request body ended before its end, or is malformed; raised by reads of `wsgi.input`.

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from davkeep.operations.lanes import Lanes
 from davkeep.operations.operation import Operation
@@ -13,6 +14,7 @@ from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Mode, Reservations
 from davkeep.operations.results import Results
 from davkeep.operations.state import State
+from davkeep.operations.unclaimed import Unclaimed
 from davkeep.operations.work import Conclude, IsBulk, Start, never_bulk
 from davkeep.trees.share import Place
 from davkeep.words.failure import Failure
@@ -25,6 +27,13 @@ Check = Callable[[Operation], None]
 
 def _no_check(_: Operation) -> None:
     """Stand in where everything was checked before."""
+
+
+class _Request(NamedTuple):
+    """What an operation was asked for by: when another request is the same, and where it is."""
+
+    key: RepeatKey
+    places: Sequence[Place]
 
 
 class Stopping(Exception):
@@ -58,15 +67,19 @@ class Registry:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._running: dict[str, Operation] = {}
-        self._keys: dict[str, RepeatKey] = {}
+        self._requests: dict[str, _Request] = {}
         self._by_key: dict[RepeatKey, Operation] = {}
         self._results = Results(keep_results)
+        self._unclaimed = Unclaimed(self.reservations)
         self._is_stopping = False
 
     # Admission
 
-    def running(self, key: RepeatKey) -> Operation | None:
-        """Return the operation that a repeat of its request joins, if it still runs."""
+    def equal(self, key: RepeatKey) -> Operation | None:
+        """Return the operation whose end answers a repeat of its request, if there is one.
+
+        It runs still, or it is over and its client was not there to be told.
+        """
         with self._lock:
             return self._joined(key)
 
@@ -99,7 +112,7 @@ class Registry:
             operation = self._new(key)
             self.reservations.reserve(operation, wanted)
             self._running[operation.id] = operation
-            self._keys[operation.id] = key
+            self._requests[operation.id] = _Request(key, [place for place, _ in wanted])
             if key.joins:
                 self._by_key[key] = operation
         self._check(operation, check, conclude)
@@ -140,6 +153,11 @@ class Registry:
         self._let_go(operation)
         return True
 
+    def delivered(self, operation: Operation) -> None:
+        """Its final response has reached a client: from now on a repeat is a new request."""
+        with self._lock:
+            self._unclaimed.drop(operation)
+
     def remember(self, operation: Operation) -> None:
         """Keep an operation that is over and was not admitted here: recovery found it."""
         with self._lock:
@@ -150,13 +168,13 @@ class Registry:
     def get(self, id: str) -> Operation | None:
         """Return the operation, running or kept; None is 404, or 410 if ``is_expired``."""
         with self._lock:
-            self._results.purge(self._monotonic())
+            self._purge()
             return self._running.get(id) or self._results.get(id)
 
     def is_expired(self, id: str) -> bool:
         """Return whether ``id`` was readable once (410)."""
         with self._lock:
-            self._results.purge(self._monotonic())
+            self._purge()
             return self._results.is_expired(id)
 
     def visible(
@@ -164,7 +182,7 @@ class Registry:
     ) -> list[Operation]:
         """Return what ``owner`` may see, oldest first; an administrator sees ``everything``."""
         with self._lock:
-            self._results.purge(self._monotonic())
+            self._purge()
             known = [*self._results.operations(), *self._running.values()]
         account = (owner, "" if owner else address)
         seen = [operation for operation in known if everything or operation.account == account]
@@ -173,7 +191,7 @@ class Registry:
     def counts(self) -> Mapping[State, int]:
         """Return how many operations are known in each state."""
         with self._lock:
-            self._results.purge(self._monotonic())
+            self._purge()
             known = [*self._results.operations(), *self._running.values()]
         return Counter(operation.state for operation in known)
 
@@ -190,8 +208,18 @@ class Registry:
 
     def _joined(self, key: RepeatKey) -> Operation | None:
         """The operation that a repeat joins; not one that ends because its clients went away."""
-        found = self._by_key.get(key) if key.joins else None
-        return None if found is None or found.is_abandoned else found
+        if not key.joins:
+            return None
+        found = self._by_key.get(key)
+        if found is not None:
+            return None if found.is_abandoned else found
+        self._purge()
+        return self._unclaimed.find(key)
+
+    def _purge(self) -> None:
+        """Drop what has expired; called under the lock."""
+        for operation in self._results.purge(self._monotonic()):
+            self._unclaimed.drop(operation)
 
     def _new(self, key: RepeatKey) -> Operation:
         return Operation(
@@ -210,18 +238,22 @@ class Registry:
         """
         with self._lock:
             self._results.add(self._monotonic(), operation)
+            self._purge()
+            request = self._requests[operation.id]
+            if request.key.joins and not operation.answered:
+                self._unclaimed.keep(request.key, operation, request.places)
         self._free(operation)
 
     def _free(self, operation: Operation) -> None:
         self._let_go(operation)
         with self._lock:
             del self._running[operation.id]
-            del self._keys[operation.id]
+            del self._requests[operation.id]
 
     def _let_go(self, operation: Operation) -> None:
         """Free what it has reserved, and let nobody join any more."""
         with self._lock:
-            key = self._keys.get(operation.id)
-            if key is not None and self._by_key.get(key) is operation:
-                del self._by_key[key]
+            request = self._requests.get(operation.id)
+            if request is not None and self._by_key.get(request.key) is operation:
+                del self._by_key[request.key]
         self.reservations.release(operation)

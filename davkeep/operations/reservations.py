@@ -1,7 +1,7 @@
 """Which trees are taken, by what, and who waits for them (the promises, Reservations)."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
@@ -125,6 +125,48 @@ def way_keys(place: Place) -> Iterator[Key]:
 _Index = dict[Key, dict[Hashable, int]]
 
 
+class _Holders:
+    """Who holds which places, found by what lies above or below; not locked."""
+
+    def __init__(self) -> None:
+        #: By the keys of the places themselves: finds those above a place.
+        self._at: _Index = {}
+        #: By every key on the way to the places: finds those below a place.
+        self._through: _Index = {}
+
+    def __len__(self) -> int:
+        return len(self._at) + len(self._through)
+
+    def add(self, holder: Hashable, place: Place) -> None:
+        for index, key in self._entries(place):
+            holders = index.setdefault(key, {})
+            holders[holder] = holders.get(holder, 0) + 1
+
+    def remove(self, holder: Hashable, place: Place) -> None:
+        for index, key in self._entries(place):
+            holders = index[key]
+            holders[holder] -= 1
+            if not holders[holder]:
+                del holders[holder]
+            if not holders:
+                del index[key]
+
+    def related(self, place: Place, rule: Rule) -> Iterator[Hashable]:
+        """Yield the holders that stand to a wanted ``place`` as ``rule`` says."""
+        if rule.above:
+            for key in way_keys(place):
+                yield from self._at.get(key, ())
+        if rule.below:
+            for key in own_keys(place):
+                yield from self._through.get(key, ())
+
+    def _entries(self, place: Place) -> Iterator[tuple[_Index, Key]]:
+        for key in own_keys(place):
+            yield self._at, key
+        for key in way_keys(place):
+            yield self._through, key
+
+
 @dataclass(slots=True)
 class _Holding:
     """What one holder has reserved, and who waits for it."""
@@ -134,21 +176,20 @@ class _Holding:
 
 
 class Reservations:
-    """All places that are taken at this moment.
+    """All places that are taken at this moment, and those that are watched for changes.
 
     A check costs as many look-ups as the path has components, however many reservations there
-    are. ``_lock`` guards the two indices and the holdings; callbacks run outside it. A holder is
-    any hashable object; use a fresh one for every request.
+    are. ``_lock`` guards the tables; callbacks run outside it. A holder is any hashable object; use
+    a fresh one for every request.
     """
 
     def __init__(self) -> None:
         """Begin with nothing reserved."""
         self._lock = threading.Lock()
         self._holdings: dict[Hashable, _Holding] = {}
-        #: Holders by the keys of the places themselves: finds those above a wanted place.
-        self._at: dict[Mode, _Index] = {mode: {} for mode in Mode}
-        #: Holders by every key on the way to their places: finds those below a wanted place.
-        self._through: dict[Mode, _Index] = {mode: {} for mode in Mode}
+        self._held = {mode: _Holders() for mode in Mode}
+        self._watches: dict[Hashable, Sequence[Place]] = {}
+        self._watched = _Holders()
 
     def __len__(self) -> int:
         """Return the number of holders."""
@@ -159,10 +200,14 @@ class Reservations:
         """Take all of ``wanted`` or nothing; Conflict (423) if another holder is in the way."""
         with self._lock:
             for place, mode in wanted:
-                other = self._in_the_way(holder, place, mode)
-                if other is not None:
-                    raise Conflict(other[0], self)
-            self._add(holder, wanted)
+                for other in self._in_the_way(place, mode):
+                    if other != holder:
+                        raise Conflict(other, self)
+            self._holdings.setdefault(holder, _Holding()).wanted.extend(wanted)
+            for place, mode in wanted:
+                self._held[mode].add(holder, place)
+                if mode is not Mode.SHARED:
+                    self._stir(place)
 
     def release(self, holder: Hashable) -> None:
         """Give back everything that ``holder`` has reserved and wake who waits for it."""
@@ -171,7 +216,7 @@ class Reservations:
             if holding is None:
                 return
             for place, mode in holding.wanted:
-                self._remove(holder, place, mode)
+                self._held[mode].remove(holder, place)
         call_all(holding.waiting, "a request that waits for a reservation")
 
     def when_released(self, holder: Hashable, callback: Callback) -> None:
@@ -190,42 +235,34 @@ class Reservations:
             if holding is not None and callback in holding.waiting:
                 holding.waiting.remove(callback)
 
-    def _in_the_way(self, holder: Hashable, place: Place, mode: Mode) -> tuple[Hashable] | None:
-        for held in Mode:
-            rule = RULES[held][mode]
-            if rule.above and (other := _another(holder, self._at[held], way_keys(place))):
-                return other
-            if rule.below and (other := _another(holder, self._through[held], own_keys(place))):
-                return other
-        return None
+    def _in_the_way(self, place: Place, mode: Mode) -> Iterator[Hashable]:
+        for held, holders in self._held.items():
+            yield from holders.related(place, RULES[held][mode])
 
-    def _add(self, holder: Hashable, wanted: Sequence[tuple[Place, Mode]]) -> None:
-        self._holdings.setdefault(holder, _Holding()).wanted.extend(wanted)
-        for place, mode in wanted:
-            for index, key in self._entries(place, mode):
-                holders = index.setdefault(key, {})
-                holders[holder] = holders.get(holder, 0) + 1
+    # Watching
 
-    def _remove(self, holder: Hashable, place: Place, mode: Mode) -> None:
-        for index, key in self._entries(place, mode):
-            holders = index[key]
-            holders[holder] -= 1
-            if not holders[holder]:
-                del holders[holder]
-            if not holders:
-                del index[key]
+    def watch(self, watcher: Hashable, places: Sequence[Place]) -> None:
+        """Watch ``places`` until somebody reserves, not only to read, what is related to one."""
+        with self._lock:
+            self._watches[watcher] = places
+            for place in places:
+                self._watched.add(watcher, place)
 
-    def _entries(self, place: Place, mode: Mode) -> Iterator[tuple[_Index, Key]]:
-        for key in own_keys(place):
-            yield self._at[mode], key
-        for key in way_keys(place):
-            yield self._through[mode], key
+    def is_unchanged(self, watcher: Hashable) -> bool:
+        """Return whether nobody has reserved anything of what ``watcher`` watches."""
+        with self._lock:
+            return watcher in self._watches
 
+    def unwatch(self, watcher: Hashable) -> None:
+        """End the watch, if it still stands."""
+        with self._lock:
+            self._end_watch(watcher)
 
-def _another(holder: Hashable, index: _Index, keys: Iterable[Key]) -> tuple[Hashable] | None:
-    """Return the first holder under one of ``keys`` that is not ``holder``, in a tuple."""
-    for key in keys:
-        for other in index.get(key, ()):
-            if other != holder:
-                return (other,)
-    return None
+    def _stir(self, place: Place) -> None:
+        """Something at or below ``place`` may be changed from now on."""
+        for watcher in list(self._watched.related(place, _EITHER)):
+            self._end_watch(watcher)
+
+    def _end_watch(self, watcher: Hashable) -> None:
+        for place in self._watches.pop(watcher, ()):
+            self._watched.remove(watcher, place)

@@ -26,9 +26,8 @@ class Results:
         self._expired: OrderedDict[str, float] = OrderedDict()
 
     def add(self, now: float, operation: Operation) -> None:
-        """Begin to keep ``operation``, which is over, and drop what has expired."""
+        """Begin to keep ``operation``, which is over."""
         self._finished[operation.id] = (now + self._keep, operation)
-        self.purge(now)
 
     def get(self, id: str) -> Operation | None:
         """Return a finished operation that has not expired."""
@@ -43,14 +42,20 @@ class Results:
         """Return those that are kept, the first to end first."""
         return [operation for _, operation in self._finished.values()]
 
-    def purge(self, now: float) -> None:
-        """Drop what has expired by ``now``; both tables are in the order of their ends."""
+    def purge(self, now: float) -> list[Operation]:
+        """Drop what has expired by ``now``, and return it.
+
+        Both tables are in the order of their ends.
+        """
+        dropped = []
         while self._finished and (
             len(self._finished) > KEPT_MOST or next(iter(self._finished.values()))[0] <= now
         ):
-            id, (ended, _) = self._finished.popitem(last=False)
+            id, (ended, operation) = self._finished.popitem(last=False)
+            dropped.append(operation)
             self._expired[id] = min(ended, now) + EXPIRED_SECONDS
         while self._expired and (
             len(self._expired) > EXPIRED_MOST or next(iter(self._expired.values())) <= now
         ):
             self._expired.popitem(last=False)
+        return dropped

@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from cheroot.server import HTTPConnection
 
 from davkeep.keepalive.lot import Parked
 from davkeep.server.gateway import Gateway
+from davkeep.server.lingering import unacknowledged
 from davkeep.server.request import CutResponse, Request
 from davkeep.server.stream import Disconnected, Inlet, Outlet, open_stream
 from davkeep.server.tls import PlainHttp, say_goodbye
@@ -59,6 +60,9 @@ class Connection(HTTPConnection):
         self._is_closed = False
         #: The request that waits for its response; None between requests.
         self._gateway: Gateway | None = None
+        #: Called when the peer has acknowledged the last response; None: nobody wants to know, or
+        #: it was called.
+        self._delivered: Callable[[], None] | None = None
 
     @property
     def peer(self) -> str:
@@ -85,6 +89,7 @@ class Connection(HTTPConnection):
 
     def _step(self) -> bool:
         self.socket.settimeout(self.server.settings.timeout)
+        self._settle_delivery()
         if self._gateway is not None:
             return self._resume(self._gateway)
         if not self._is_secured:
@@ -143,14 +148,25 @@ class Connection(HTTPConnection):
         """The lot has handed the connection back: what it began to write comes first."""
         interims = gateway.interims
         if interims is not None and interims.unsent:
-            self.wfile.write(interims.unsent)
+            gateway.write_rest(interims.unsent)
             interims.count(time.monotonic(), self.peer, gateway.label)
         gateway.resume()
         return self._keep_or_close(gateway)
 
     def _keep_or_close(self, gateway: Gateway) -> bool:
-        self._gateway = gateway if gateway.waiting is not None else None
-        return self._gateway is not None or not gateway.req.close_connection
+        if gateway.waiting is not None:
+            self._gateway = gateway
+            return True
+        self._gateway = None
+        self._delivered = gateway.delivered
+        self._settle_delivery()
+        return not gateway.req.close_connection
+
+    def _settle_delivery(self) -> None:
+        """Tell that the last response was delivered, if the peer has acknowledged all of it."""
+        if self._delivered is not None and unacknowledged(self.socket) == 0:
+            self._delivered()
+            self._delivered = None
 
     def take_parked(self) -> Parked | None:
         """What the lot is to keep; None: this connection does not wait for a response."""
@@ -178,13 +194,14 @@ class Connection(HTTPConnection):
         if self._is_closed:
             return
         self._is_closed = True
+        self._settle_delivery()
         self.rfile.close()
         self._gateway = None
         sock = self.socket
         if isinstance(sock, ssl.SSLSocket) and self._is_secured:
             sock = say_goodbye(sock)
-        if self.linger:
-            self.server.lingering.take(sock)
+        if self.linger or self._delivered is not None:
+            self.server.lingering.take(sock, self._delivered)
         else:
             sock.close()
 
@@ -193,6 +210,7 @@ class Connection(HTTPConnection):
         if self._is_closed:
             return
         self._is_closed = True
+        self._settle_delivery()
         self._gateway = None
         with suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

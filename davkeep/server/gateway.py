@@ -40,6 +40,8 @@ class Gateway(Gateway_10):
         self.waiting: Waiting | None = None
         #: The interim responses of this request; None until it waits for the first time.
         self.interims: Interims | None = None
+        #: Called when the client has the whole response; None: nobody wants to know.
+        self.delivered: Callable[[], None] | None = None
         #: Whether the connection is reset if this process ends now.
         self._is_guarded = False
 
@@ -80,6 +82,10 @@ class Gateway(Gateway_10):
             continues = self.env["davkeep.continues"]
             self.interims = Interims(self.req.completed, continues=continues)
         self.waiting = waiting
+
+    def when_delivered(self, callback: Callable[[], None]) -> None:
+        """See `davkeep.keepalive.exchange.Exchange.when_delivered`."""
+        self.delivered = callback
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: "OptExcInfo | None" = None
@@ -127,6 +133,19 @@ class Gateway(Gateway_10):
         """Run the application for this request."""
         self._run(lambda: self.req.server.wsgi_app(self.env, self.start_response))
 
+    def write_rest(self, interim: bytes) -> None:
+        """Finish an interim response that the lot has begun."""
+        try:
+            self.req.conn.wfile.write(interim)
+        except Disconnected:
+            self._tell_departure()
+            raise
+
+    def _tell_departure(self) -> None:
+        """The client of a request that waits, or was to wait, has gone; the lot cannot see that."""
+        if self.waiting is not None:
+            self.waiting.disconnected()
+
     def resume(self) -> None:
         """The wait is over: run what the application left for this moment."""
         waiting, self.waiting = self.waiting, None
@@ -145,9 +164,7 @@ class Gateway(Gateway_10):
                 self._begin_response()
                 self.req.flush_head()
         except Disconnected:
-            if self.waiting is not None:
-                # It was to be parked, so nobody else will tell that its client has gone.
-                self.waiting.disconnected()
+            self._tell_departure()
             raise
         except NoAnswer as error:
             _log.info("%s: %s", self.req.conn.peer, error)
@@ -205,7 +222,7 @@ class Gateway(Gateway_10):
         self.req.known_length = 0
 
     def _fail(self, status: int, text: str) -> None:
-        self.waiting = None
+        self.waiting = self.delivered = None
         if self.req.sent_headers:
             raise CutResponse(text)
         self.req.settle_body()

@@ -5,13 +5,17 @@ answer (RFC 9112 9.6). So the last byte is announced by a half-close, and what c
 dropped, within limits, until the client closes too.
 """
 
+import fcntl
 import logging
 import os
 import selectors
 import socket
+import sys
+import termios
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,9 +38,22 @@ TURNS = 16
 PATROL = 1.0
 
 
+def unacknowledged(sock: socket.socket) -> int | None:
+    """Bytes that were written and that the peer has not acknowledged; None if that is unknown."""
+    try:
+        return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return None
+
+
+def _nothing() -> None:
+    """Nobody wants to know whether it was delivered."""
+
+
 @dataclass(eq=False)
 class _Leaver:
     socket: socket.socket
+    delivered: Callable[[], None]
     began: float
     heard: float
     received: int = 0
@@ -57,7 +74,7 @@ class Lingering:
         self._scratch = bytearray(BLOCK)
         #: Guards the inbox and `_open`.
         self._gate = threading.Lock()
-        self._inbox: deque[socket.socket] = deque()
+        self._inbox: deque[tuple[socket.socket, Callable[[], None]]] = deque()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="davkeep-linger", daemon=True)
 
@@ -65,11 +82,14 @@ class Lingering:
         """Start the thread."""
         self._thread.start()
 
-    def take(self, sock: socket.socket) -> None:
-        """Take over a plain socket; closed at once if this has stopped."""
+    def take(self, sock: socket.socket, delivered: Callable[[], None] | None = None) -> None:
+        """Take over a plain socket; closed at once if this has stopped.
+
+        `delivered` is called when the client has acknowledged everything and closes.
+        """
         with self._gate:
             if self._open:
-                self._inbox.append(sock)
+                self._inbox.append((sock, delivered or _nothing))
                 os.eventfd_write(self._signal, 1)
                 return
         sock.close()
@@ -100,11 +120,13 @@ class Lingering:
 
     def _admit(self, now: float) -> None:
         while self._inbox:
-            sock = self._inbox.popleft()
+            sock, delivered = self._inbox.popleft()
             try:
                 sock.setblocking(False)
                 sock.shutdown(socket.SHUT_WR)
-                self._selector.register(sock, selectors.EVENT_READ, _Leaver(sock, now, now))
+                self._selector.register(
+                    sock, selectors.EVENT_READ, _Leaver(sock, delivered, now, now)
+                )
             except OSError:
                 sock.close()
 
@@ -131,6 +153,9 @@ class Lingering:
 
     def _end(self, leaver: _Leaver) -> None:
         self._selector.unregister(leaver.socket)
+        # After its own half-close, which was acknowledged too if nothing is left.
+        if unacknowledged(leaver.socket) == 0:
+            leaver.delivered()
         leaver.socket.close()
 
     def _close(self) -> None:

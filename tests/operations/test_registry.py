@@ -48,10 +48,11 @@ def test_an_operation_is_described_by_its_request(registry: Registry) -> None:
 def test_a_repeat_joins_while_it_runs_and_begins_anew_after(registry: Registry) -> None:
     """The same request gives the same operation until that is over."""
     first = registry.admit(KEY, [], _work, _conclude)
-    assert registry.running(KEY) is first
+    assert registry.equal(KEY) is first
     assert registry.admit(KEY, [], _work, _conclude) is first
     registry.begin(first, DEADLINE)
-    assert registry.running(KEY) is None
+    registry.delivered(first)
+    assert registry.equal(KEY) is None
     assert registry.admit(KEY, [], _work, _conclude) is not first
 
 
@@ -88,7 +89,7 @@ def test_a_put_joins_only_with_an_equal_digest(registry: Registry) -> None:
     known = RepeatKey("ann", "PUT", "/a", digest="sha-256=abc")
     first = registry.admit(blind, [], _work, _conclude)
     assert registry.admit(blind, [], _work, _conclude) is not first
-    assert registry.running(blind) is None
+    assert registry.equal(blind) is None
     second = registry.admit(known, [], _work, _conclude)
     assert registry.admit(known, [], _work, _conclude) is second
 
@@ -156,11 +157,11 @@ def test_a_conflict_names_the_operation_and_wakes_at_its_end(registry: Registry,
 def test_everything_is_free_before_the_outcome_is_told(registry: Registry, tree: Any) -> None:
     """A client that uses the destination the moment it is told meets no conflict."""
     wanted = [(tree.place("/b"), Mode.EXCLUSIVE)]
-    held: list[tuple[int, Operation | None]] = []
+    held: list[int] = []
     operation = registry.admit(KEY, wanted, _work, _conclude)
-    operation.subscribe(lambda: held.append((len(registry.reservations), registry.running(KEY))))
+    operation.subscribe(lambda: held.append(len(registry.reservations)))
     registry.begin(operation, DEADLINE)
-    assert held == [(0, None)]
+    assert held == [0]
 
 
 @pytest.mark.parametrize("end", [Operation.cancel, lambda _: None])
@@ -173,8 +174,53 @@ def test_a_cancelled_operation_frees_what_it_held(
     registry.begin(operation, DEADLINE)
     assert operation.state.is_over
     assert len(registry.reservations) == 0
-    assert registry.running(KEY) is None
+    registry.delivered(operation)
+    assert registry.equal(KEY) is None
     assert registry.get(operation.id) is operation
+
+
+def test_a_result_that_nobody_got_answers_a_repeat(registry: Registry, tree: Any) -> None:
+    """Until it is delivered, and only while nothing below its trees is changed."""
+    wanted = [(tree.place("/a"), Mode.SHARED), (tree.place("/b"), Mode.CREATE)]
+    operation = registry.admit(KEY, wanted, _work, _conclude)
+    registry.begin(operation, DEADLINE)
+    registry.reservations.reserve("reads", [(tree.place("/b"), Mode.SHARED)])
+    registry.reservations.reserve("elsewhere", [(tree.place("/c"), Mode.WRITE)])
+    assert registry.equal(KEY) is operation
+    registry.delivered(operation)
+    registry.delivered(operation)
+    assert registry.equal(KEY) is None
+
+
+@pytest.mark.parametrize("changed", ["/a", "/a/x", "/b", "/b/x/y", "/"])
+def test_a_change_makes_a_repeat_a_new_request(registry: Registry, tree: Any, changed: str) -> None:
+    """Whatever is reserved to be changed at, below or above the source or the destination."""
+    wanted = [(tree.place("/a"), Mode.SHARED), (tree.place("/b"), Mode.CREATE)]
+    operation = registry.admit(KEY, wanted, _work, _conclude)
+    registry.begin(operation, DEADLINE)
+    registry.reservations.reserve("changes", [(tree.place(changed), Mode.TOUCH)])
+    registry.reservations.release("changes")
+    assert registry.equal(KEY) is None
+    assert registry.get(operation.id) is operation
+
+
+def test_a_result_that_nobody_got_expires(registry: Registry, bench: Any) -> None:
+    """With ``keep_results``, like every other."""
+    operation = registry.admit(KEY, [], _work, _conclude)
+    registry.begin(operation, DEADLINE)
+    bench.clock.advance(899.0)
+    assert registry.equal(KEY) is operation
+    bench.clock.advance(1.0)
+    assert registry.equal(KEY) is None
+
+
+def test_what_all_clients_abandoned_begins_anew(registry: Registry) -> None:
+    """It was undone because nobody waited for it, not because somebody wanted it undone."""
+    operation = registry.admit(KEY, [], _work, _conclude)
+    assert operation.abandon()
+    registry.begin(operation, DEADLINE)
+    assert operation.state is State.CANCELLED
+    assert registry.equal(KEY) is None
 
 
 def test_results_expire(registry: Registry, bench: Any) -> None:
@@ -230,7 +276,7 @@ def test_checks_are_made_while_the_trees_are_reserved(registry: Registry, tree: 
     seen: list[object] = []
 
     def check(operation: Operation) -> None:
-        assert registry.running(KEY) is operation
+        assert registry.equal(KEY) is operation
         with pytest.raises(Conflict):
             registry.reservations.reserve("another", wanted)
         # Who joined now drives nothing yet.
@@ -261,7 +307,7 @@ def test_a_failed_check_leaves_nothing_behind(
     assert joined[0].outcome is not None
     assert joined[0].outcome.status == (500 if isinstance(error, KeyError) else 412)
     assert registry.get(joined[0].id) is None
-    assert registry.running(KEY) is None
+    assert registry.equal(KEY) is None
     registry.reservations.reserve("another", wanted)
 
 
@@ -289,5 +335,5 @@ def test_what_was_answered_early_is_over_for_everybody_else(
     assert again is not operation
     gate.opened.set()
     thread.join(DEADLINE)
-    assert registry.running(KEY) is again
+    assert registry.equal(KEY) is again
     assert operation.outcome == Outcome(201)

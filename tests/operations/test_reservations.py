@@ -108,8 +108,7 @@ def test_release_gives_everything_back(tree: Any) -> None:
     reservations.release("holds")
     reservations.release("holds")
     assert len(reservations) == 0
-    assert not any(reservations._at.values())
-    assert not any(reservations._through.values())
+    assert not any(reservations._held.values())
 
 
 def test_who_waits_is_called_once_at_the_release(tree: Any) -> None:

@@ -87,5 +87,4 @@ def test_the_indices_decide_as_a_search_of_all_would(
             assert _reserve(reservations, holder, wanted) == model.reserve(holder, wanted)
     for holder in range(6):
         reservations.release(holder)
-    assert not any(reservations._at.values())
-    assert not any(reservations._through.values())
+    assert not any(reservations._held.values())

@@ -38,12 +38,14 @@ def test_only_so_many_expired_ones_are_remembered() -> None:
 
 
 def test_finished_ones_are_bounded_and_dropped_as_others_end() -> None:
-    """Nobody has to ask for results for the old ones to go, and there are never too many."""
+    """What goes is told, and there are never too many."""
     results, first, second = Results(1.0), _operation(), _operation()
     results.add(0.0, first)
     results.add(1.0, second)
+    assert results.purge(1.0) == [first]
     assert results.operations() == [second]
     for _ in range(KEPT_MOST):
         results.add(1.5, _operation())
+    assert results.purge(1.5) == [second]
     assert len(results.operations()) == KEPT_MOST
     assert results.is_expired(second.id)

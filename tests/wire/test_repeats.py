@@ -1,6 +1,7 @@
-"""The same request sent again while its operation runs."""
+"""The same request sent again while its operation runs, and after."""
 
 import base64
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from harness.waiting import until
 #: A COPY of these files takes 0.6 s; a 102 that has come tells that the operation runs.
 FILES = 60
 AGENT = "curl/7.88.1"
+#: Who is sent none.
+SILENT = "python-requests/2.34.2"
 USERS = {
     "simple_dc": {"user_mapping": {"*": {"ann": {"password": "a"}, "bob": {"password": "b"}}}},
     "http_authenticator": {"accept_basic": True, "accept_digest": False},
@@ -140,6 +143,52 @@ def test_after_the_end_it_is_a_new_request(server: RunningServer, disk: Path, wi
     with wire(server, agent=AGENT) as client:
         statuses = [client.ask("COPY", "/disk/a", fields).status for _ in range(2)]
     assert statuses == [201, 204]
+
+
+@pytest.mark.parametrize(
+    ("method", "destination", "status", "later"),
+    [("COPY", "disk/c", 201, 204), ("MOVE", "memory/c", 201, 404), ("DELETE", None, 204, 404)],
+)
+def test_a_repeat_gets_the_result_that_nobody_got(
+    server: RunningServer,
+    disk: Path,
+    memory: Path,
+    wire: Any,
+    method: str,
+    destination: str | None,
+    status: int,
+    later: int,
+) -> None:
+    """A client that gave up and asks again after the end is told that end, once."""
+    fields = as_user("ann")
+    if destination is not None:
+        fields["Destination"] = f"{server.url}{destination}"
+    folders = (disk, memory / "share")
+    answered = f'"{method} /disk/a" {status} '
+    before = server.log.count(answered)
+    with wire(server, agent=SILENT) as client:
+        client.send(method, "/disk/a", fields)
+        until(lambda: any(map(server.staging, folders)), "the work has begun")
+    server.wait_for_log(re.escape(answered), before + 1)
+    made = folders[method == "MOVE"] / "c"
+    identity = made.stat().st_ino if destination else None
+    with wire(server, agent=SILENT) as client:
+        assert client.ask(method, "/disk/a", fields).status == status
+        assert identity is None or made.stat().st_ino == identity
+        assert client.ask(method, "/disk/a", fields).status == later
+
+
+def test_a_change_makes_it_a_new_request(server: RunningServer, disk: Path, wire: Any) -> None:
+    """The result would be a lie about what is there now."""
+    fields = {**as_user("ann"), "Destination": f"{server.url}disk/b"}
+    with wire(server, agent=SILENT) as client:
+        client.send("COPY", "/disk/a", fields)
+        until(lambda: server.staging(disk), "the work has begun")
+    until((disk / "b").exists, "the work is done")
+    with wire(server, agent=SILENT) as client:
+        assert client.ask("PUT", "/disk/a/new", as_user("ann"), b"1").status == 201
+        assert client.ask("COPY", "/disk/a", fields).status == 204
+    assert (disk / "b" / "new").read_bytes() == b"1"
 
 
 def test_a_put_of_equal_content_joins(

@@ -52,7 +52,7 @@ def copy_move(site: Site, request: Request) -> Reply:
     """Answer COPY or MOVE; an identical request that is still running is joined."""
     wish = _wish(site, request)
     key = _key(request, wish)
-    running = site.registry.running(key)
+    running = site.registry.equal(key)
     if running is not None:
         return deliver(site, request, running)
     return when_free(site, request, partial(_admit, site, request, wish, key))

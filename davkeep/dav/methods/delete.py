@@ -23,7 +23,7 @@ def delete(site: Site, request: Request) -> Reply:
     request.refuse_body()
     provider = request.writable_share()
     key = _key(request)
-    running = site.registry.running(key)
+    running = site.registry.equal(key)
     if running is not None:
         return deliver(site, request, running)
     return when_free(site, request, partial(_admit, site, request, provider, key))

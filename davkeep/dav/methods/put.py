@@ -112,7 +112,7 @@ def _is_collection() -> Failure:
 
 def _admit(site: Site, request: Request, staged: Staged) -> Reply:
     key = _key(request, staged)
-    joined = site.registry.running(key)
+    joined = site.registry.equal(key)
     if joined is not None:
         staged.close()
         return deliver(site, request, joined)
