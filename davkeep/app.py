@@ -5,16 +5,15 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from davkeep.dav.application import Application
 from davkeep.dav.shares import Provider, Shares
 from davkeep.dav.site import Site, instance_of
+from davkeep.front import front
 from davkeep.keepalive import Settings
-from davkeep.monitor import health
+from davkeep.monitor.resources import Resources
 from davkeep.operations import Lanes, Limits, Registry, most_begun
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.database import Database, StateInUse, StateTooNew
@@ -57,7 +56,6 @@ def serve(configuration: Configuration) -> int:
 def without_effect(configuration: Configuration) -> list[str]:
     """The keys that are set and that nothing in this version reads."""
     is_set = {
-        "davkeep.administrators": bool(configuration.davkeep.administrators),
         "davkeep.webhooks": bool(configuration.davkeep.webhooks),
         "fs_dav_provider.shadow_map": bool(configuration.fs_dav_provider.shadow_map),
         "honor_mtime_header": configuration.honor_mtime_header,
@@ -128,24 +126,14 @@ def make_server(configuration: Configuration, site: Site) -> Server:
     settings = ServerSettings.from_server_args(arguments)
     if configuration.suppress_version_info:
         settings = replace(settings, server_name="davkeep")
+    application = Application(site, Resources(configuration).find)
     return Server(
         (configuration.host, configuration.port),
-        front(Application(site)),
+        front(application, configuration.davkeep.trusted_proxies),
         settings=settings,
         tls=_tls(configuration),
         drain=site.registry.stop,
     )
-
-
-def front(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    """Send each request to its door: the server's own resources, or the shares."""
-
-    def route(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_URI"].partition("?")[0] == health.PATH:
-            return health.health(environ, start_response)
-        return application(environ, start_response)
-
-    return route
 
 
 def _tls(configuration: Configuration) -> TlsAdapter | None:

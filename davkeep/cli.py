@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from davkeep import __version__
+from davkeep.client import command
 from davkeep.settings import Overrides, load, read
 from davkeep.settings.users import ALLOWED
 from davkeep.words.configuration import ConfigurationError
@@ -32,6 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve folders", allow_abbrev=False))
     tables = "tell what clients and proxies can bear"
     _add_profiles(commands.add_parser("profiles", help=tables, allow_abbrev=False))
+    asked = "find out what a proxy makes of interim responses"
+    _add_probe(commands.add_parser("probe", help=asked, allow_abbrev=False))
     return parser
 
 
@@ -60,6 +63,11 @@ def _add_profiles(profiles: argparse.ArgumentParser) -> None:
         "-c", "--config", metavar="FILE", help="a configuration file, whose rows come first"
     )
     profiles.set_defaults(run=_profiles)
+
+
+def _add_probe(probe: argparse.ArgumentParser) -> None:
+    command.add_options(probe)
+    probe.set_defaults(run=command.run)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,8 @@ FLOORS = [
     {"store"},
     {"operations"},
     {"keepalive"},
-    {"dav", "server", "monitor"},
+    {"dav", "server", "monitor", "client"},
+    {"front"},
     {"settings"},
     {"app", "profiles"},
     {"cli"},
@@ -26,7 +27,13 @@ FLOORS = [
 ]
 
 #: Libraries that one room alone may import.
-STRANGERS = {"wsgidav": "dav", "cheroot": "server", "lxml": "dav", "sqlite3": "store"}
+STRANGERS = {
+    "wsgidav": "dav",
+    "cheroot": "server",
+    "lxml": "dav",
+    "sqlite3": "store",
+    "h11": "client",
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

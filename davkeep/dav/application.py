@@ -11,6 +11,7 @@ from wsgidav.wsgidav_app import WsgiDAVApp
 from davkeep.dav.authenticator import Authenticator
 from davkeep.dav.browser import Browser
 from davkeep.dav.handler import RequestHandler, send_failure
+from davkeep.dav.own import FindOwn, OwnResources
 from davkeep.dav.refusals import Refusals
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, realm_of
@@ -32,9 +33,10 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
     share names and reads an unread body into memory (the stock stack's defects 3, 18, 26, 30).
     """
 
-    def __init__(self, site: Site) -> None:
-        """Serve the shares of ``site``."""
+    def __init__(self, site: Site, find_own: FindOwn = lambda _: None) -> None:
+        """Serve the shares of ``site``, and what ``find_own`` knows."""
         self.site = site
+        self._find_own = find_own
         settings = wsgidav_settings(site.configuration)
         settings["logging"]["enable"] = False
         settings["provider_mapping"] = {
@@ -43,7 +45,8 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         settings["simple_dc"]["user_mapping"] = {
             realm_of(share): users for share, users in settings["simple_dc"]["user_mapping"].items()
         }
-        settings["middleware_stack"] = [Cors, Refusals, Authenticator, Browser, RequestHandler]
+        stack = [Cors, Refusals, Authenticator, OwnResources, Browser, RequestHandler]
+        settings["middleware_stack"] = stack
         settings["lock_storage"] = False
         super().__init__(settings)
 
@@ -76,7 +79,8 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
 
     def _describe(self, environ: Environ, path: UrlPath) -> None:
         """Put into ``environ`` what WsgiDAV's middleware and our handler look for."""
-        found = self.site.shares.find(path.segments)
+        own = self._find_own(path.segments)
+        found = self.site.shares.find(path.segments) if own is None else None
         provider, segments = found or (None, path.segments)
         slash = "/" if path.trailing_slash and segments else ""
         environ["PATH_INFO"] = "/" + "/".join(segments) + slash
@@ -86,6 +90,7 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         environ["wsgidav.config"] = self.config
         environ["wsgidav.provider"] = provider
         environ["wsgidav.verbose"] = self.verbose
+        environ["davkeep.own"] = own
         environ["davkeep.target"] = (provider, segments)
         environ["davkeep.has_slash"] = path.trailing_slash
 

@@ -28,7 +28,7 @@ def may_use(environ: Environ, provider: Provider) -> bool:
     controller = authenticator.domain_controller
     # A copy, for controllers leave in it what they find out about the user.
     asked: Environ = {**environ, "wsgidav.provider": provider, "PATH_INFO": "/"}
-    realm = controller.get_domain_realm("/", asked)
+    realm = realm_in(controller, asked)
     if not controller.require_authentication(realm, asked):
         return True
     trusted = authenticator.trusted_auth_header
@@ -44,6 +44,12 @@ def may_use(environ: Environ, provider: Provider) -> bool:
     if scheme == "digest" and user and isinstance(controller, SimpleDomainController):
         return _has_one_password(controller.user_map, environ["wsgidav.auth.realm"], realm, user)
     return False
+
+
+def realm_in(controller: Any, asked: Environ) -> str:
+    """The realm whose users may use the share that ``asked`` names."""
+    realm: str = controller.get_domain_realm("/", asked)
+    return realm
 
 
 def _has_one_password(users: Mapping[str, Any], proven: str, realm: str, user: str) -> bool:

@@ -58,7 +58,7 @@ class Request:
 
     @property
     def account_address(self) -> str:
-        """The peer's address for the anonymous user, who has no name to be told by."""
+        """The client's address for the anonymous user, who has no name to be told by."""
         return "" if self.user else self.address
 
     @property
@@ -93,10 +93,15 @@ class Request:
         return frozenset() if self.if_ is None else submitted_tokens(self.if_)
 
     def located(self, reference: str | None) -> Segments:
-        """The path that an absolute URI of this server, or an absolute path, names (400, 502)."""
+        """The path that an absolute URI of this server, or an absolute path, names (400, 502).
+
+        Behind a trusted proxy the server has two names: the one that the client used, and the one
+        that the proxy uses, which may have rewritten the Destination as well.
+        """
         scheme = self.environ["wsgi.url_scheme"]
-        host = self.field("Host") or self._listening_at()
-        return parse_destination(reference, hosts=[host], scheme=scheme).segments
+        names = [self.field("Host"), self.environ["davkeep.host"]]
+        hosts = [name for name in names if name] or [self._listening_at()]
+        return parse_destination(reference, hosts=hosts, scheme=scheme).segments
 
     def _listening_at(self) -> str:
         """Address and port of this server, for HTTP/1.0, which knows no Host field."""

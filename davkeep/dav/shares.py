@@ -121,11 +121,15 @@ class Shares:
         """Whether the folder of a share is the directory at ``place``, or lies below it."""
         return any(place.own in provider.share.identities for provider in self.providers)
 
+    @property
+    def visible(self) -> list[Provider]:
+        """All but what WsgiDAV serves for its own pages."""
+        return [provider for provider in self.providers if not provider.realm.startswith("/:")]
+
     def visible_below(self, segments: Segments) -> list[Provider]:
-        """The same, without what WsgiDAV serves for its own pages."""
-        return [
-            provider for provider in self.below(segments) if not provider.realm.startswith("/:")
-        ]
+        """The same, strictly below a URL path."""
+        below = self.below(segments)
+        return [provider for provider in self.visible if provider in below]
 
     def close(self) -> None:
         """Close every share."""

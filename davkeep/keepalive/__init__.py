@@ -2,12 +2,15 @@
 and who sends them.
 """
 
-from davkeep.keepalive.exchange import Exchange, IncompleteBody, NoAnswer, Waiting
+from davkeep.keepalive.exchange import Exchange, IncompleteBody, NoAnswer, Schedule, Waiting
 from davkeep.keepalive.facts import Facts, Mode, Settings
 from davkeep.keepalive.planner import Action, Plan, Step
-from davkeep.keepalive.profiles import Profile
+from davkeep.keepalive.profiles import DEFAULT_CAP, Profile
+from davkeep.keepalive.proxies import DECLARABLE
 
 __all__ = [
+    "DECLARABLE",
+    "DEFAULT_CAP",
     "Action",
     "Exchange",
     "Facts",
@@ -16,6 +19,7 @@ __all__ = [
     "NoAnswer",
     "Plan",
     "Profile",
+    "Schedule",
     "Settings",
     "Step",
     "Waiting",

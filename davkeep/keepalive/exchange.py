@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from davkeep.keepalive.planner import Plan
+from davkeep.keepalive.planner import Step
+
+
+class Schedule(Protocol):
+    """What is sent while a connection waits; a Plan is one."""
+
+    def next_step(
+        self, elapsed: float, sent: int, *, continues: int = 0, begun: bool = False
+    ) -> Step:
+        """See `davkeep.keepalive.planner.Plan.next_step`; called on the lot's thread."""
 
 
 @dataclass(eq=False)
@@ -28,8 +37,8 @@ class Waiting:
     #: begun. It behaves as the application did: it calls the original `start_response` and returns
     #: the body, or holds again and returns an empty iterable.
     resume: Callable[[], Iterable[bytes]]
-    #: The plan of this request. None: nothing is sent while it waits.
-    beat: Plan | None = None
+    #: The schedule of this request. None: nothing is sent while it waits.
+    beat: Schedule | None = None
     #: Reading of `time.monotonic()`, in seconds, at which `resume` is called at the latest. None:
     #: no such moment.
     deadline: float | None = None

@@ -1,14 +1,11 @@
-"""What proxies do with interim responses, and which header fields betray that there is one."""
+"""What proxies do with interim responses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from davkeep.keepalive.profiles import DEFAULT_CAP, Source
-
-#: Keys of a WSGI environment, and beginnings of keys, of the fields that proxies add.
-_BETRAYING = frozenset({"HTTP_VIA", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_VARNISH"})
-_BETRAYING_PREFIXES = ("HTTP_X_FORWARDED", "HTTP_CF_", "HTTP_X_AMZN_", "HTTP_X_ENVOY_")
+from davkeep.words.proxies import fields_of
 
 
 @dataclass(frozen=True)
@@ -139,8 +136,7 @@ DECLARABLE: Mapping[str, Proxy] = {row.name: row for row in PROXIES if row is no
 
 def betraying_fields(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """The header fields of a WSGI request that only a proxy adds, e.g. `("Via",)`, sorted."""
-    keys = (key for key in environ if key in _BETRAYING or key.startswith(_BETRAYING_PREFIXES))
-    return tuple(sorted(key.removeprefix("HTTP_").replace("_", "-").title() for key in keys))
+    return tuple(sorted(name.title() for name in fields_of(environ)))
 
 
 def betrays_proxy(environ: Mapping[str, Any]) -> bool:

@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 _log = logging.getLogger("davkeep.server")
@@ -164,5 +163,6 @@ class Lingering:
             if key.data is not None:
                 self._end(key.data)
         self._selector.close()
-        with suppress(OSError):
+        # Who ends this or hands something over still writes to it, under the gate.
+        with self._gate:
             os.close(self._signal)

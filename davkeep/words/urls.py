@@ -93,7 +93,7 @@ def parse_destination(
     known = {_without_default_port(parse_host(host), scheme) for host in hosts}
     named = match[1].lower(), parse_host(match[2])
     if named[0] not in _DEFAULT_PORTS or _without_default_port(named[1], named[0]) not in known:
-        raise Failure(502, "The destination is on another server.")
+        raise Failure(502, "The destination is on another server than the one that was asked.")
     return path
 
 

@@ -147,7 +147,7 @@ class Davkeep(Block):
     put: Put = Put()
     #: Flush to the disk before a change takes effect (see the promises, Durability).
     fsync: bool = True
-    #: User names that see and cancel everybody's operations.
+    #: Names of users who may probe.
     administrators: Texts = ()
     #: Peers whose forwarding fields are believed.
     trusted_proxies: Annotated[

@@ -1,0 +1,82 @@
+"""The command `davkeep probe`: its options, and what it prints."""
+
+import argparse
+import json
+import sys
+
+from davkeep.client.address import CannotAsk, parse_url, tls_context
+from davkeep.client.credentials import VARIABLE, find
+from davkeep.client.probe import Prober
+from davkeep.client.verdict import Verdict, judge
+
+#: Exit status where nothing can be recommended.
+UNKNOWN = 1
+
+#: As the server bounds them; the patience is outlasted by half.
+MOST, LONGEST, LONGEST_PATIENCE = 200, 300.0, 200.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.description = (
+        "Ask a running server, through its public URL, for interim responses, and say what became"
+        " of them and what to configure. Takes less than a minute without --patience. The password"
+        f" of --user comes from {VARIABLE}, ~/.netrc or the terminal."
+    )
+    parser.add_argument("url", metavar="URL", help="the server's public URL")
+    parser.add_argument("--user", metavar="NAME", help="an administrator's name")
+    parser.add_argument(
+        "--count", type=_count, default=100, help="interim responses to go up to (default: 100)"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=1.0, help="how long each try takes (default: 1)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=_patience,
+        metavar="SECONDS",
+        help="the proxy's timeout; also find out whether a 102 renews it, in three times as long",
+    )
+    trust = parser.add_mutually_exclusive_group()
+    trust.add_argument("--cafile", metavar="FILE", help="certificates of who is trusted (PEM)")
+    trust.add_argument("--insecure", action="store_true", help="do not check the certificate")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _count(text: str) -> int:
+    return int(_within(text, float(MOST), "a whole number from 1 to", int(text)))
+
+
+def _seconds(text: str) -> float:
+    return _within(text, LONGEST, "a number above 0, up to", float(text))
+
+
+def _patience(text: str) -> float:
+    return _within(text, LONGEST_PATIENCE, "a number above 0, up to", float(text))
+
+
+def _within(text: str, most: float, allowed: str, number: float) -> float:
+    if not 0 < number <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; allowed: {allowed} {most:g}")
+    return number
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Probe, print, and return the exit status."""
+    try:
+        verdict = _verdict(arguments)
+    except CannotAsk as error:
+        print(f"davkeep: {error}", file=sys.stderr, flush=True)
+        return UNKNOWN
+    if arguments.json:
+        print(json.dumps(verdict.as_json(), indent=2))
+    else:
+        print("\n".join(verdict.sentences))
+    return 0
+
+
+def _verdict(arguments: argparse.Namespace) -> Verdict:
+    address = parse_url(arguments.url, tls_context(arguments.cafile, arguments.insecure))
+    prober = Prober(address, find(arguments.user, address.host))
+    findings = prober.findings(arguments.count, arguments.seconds, arguments.patience)
+    return judge(findings, address.authority)

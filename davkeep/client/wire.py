@@ -1,0 +1,168 @@
+"""One request on a connection of its own, and everything that comes back, as it comes.
+
+Interim responses are what this is about, and most HTTP libraries hide them, so it is h11 on a
+plain socket.
+"""
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import h11
+
+from davkeep import __version__
+from davkeep.client.address import Address, CannotAsk
+
+#: Seconds for opening a connection.
+CONNECT_WITHIN = 10.0
+
+#: Most of an answer's content that is kept, in bytes.
+MOST_CONTENT = 1 << 20
+
+BLOCK = 65536
+
+
+class End(Enum):
+    """How a response ended."""
+
+    COMPLETE = "complete"
+    CLOSED = "closed"  #: the connection ended before the response did
+    MALFORMED = "malformed"  #: what came is no HTTP
+    SILENT = "silent"  #: nothing more came in time
+
+
+@dataclass(frozen=True)
+class Interim:
+    """An interim response."""
+
+    status: int
+    #: Seconds since the request was sent.
+    after: float
+    #: davkeep sends none, so whatever is here was added on the way.
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Heard:
+    """All that came back."""
+
+    interims: list[Interim] = field(default_factory=list)
+    #: Of the final response; None if there was none.
+    status: int | None = None
+    #: By names in lower case; of several the values are joined.
+    fields: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    end: End = End.SILENT
+    #: Seconds from the request to the end.
+    seconds: float = 0.0
+    #: Our own end of the connection.
+    local: tuple[str, int] = ("", 0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether a final response came as a whole."""
+        return self.end is End.COMPLETE
+
+
+def ask(
+    address: Address, method: str, target: str, fields: Mapping[str, str], within: float
+) -> Heard:
+    """Send a request without a body, and listen for at most `within` seconds.
+
+    Raises CannotAsk if there is no connection.
+    """
+    heard = Heard()
+    with _connect(address) as sock:
+        heard.local = sock.getsockname()[:2]
+        _Listening(sock, heard, time.monotonic() + within).run(
+            _request(address, method, target, fields)
+        )
+    return heard
+
+
+def _connect(address: Address) -> socket.socket:
+    where = f"{address.host}, port {address.port}"
+    try:
+        sock = socket.create_connection((address.host, address.port), CONNECT_WITHIN)
+        if address.tls is None:
+            return sock
+        return address.tls.wrap_socket(sock, server_hostname=address.host)
+    except OSError as error:
+        raise CannotAsk(f"no connection to {where}: {error}") from None
+
+
+def _request(address: Address, method: str, target: str, fields: Mapping[str, str]) -> h11.Request:
+    own = {
+        "Host": address.authority,
+        "User-Agent": f"davkeep-probe/{__version__}",
+        "Content-Length": "0",
+        "Connection": "close",
+    }
+    sent = [(name.encode(), value.encode()) for name, value in {**own, **fields}.items()]
+    return h11.Request(method=method, target=target, headers=sent)
+
+
+class _Listening:
+    def __init__(self, sock: socket.socket, heard: Heard, until: float) -> None:
+        self._sock = sock
+        self._heard = heard
+        self._until = until
+        self._h11 = h11.Connection(h11.CLIENT)
+        self._begun = time.monotonic()
+
+    def run(self, request: h11.Request) -> None:
+        """Fill `heard`."""
+        try:
+            self._sock.settimeout(CONNECT_WITHIN)
+            for event in (request, h11.EndOfMessage()):
+                self._sock.sendall(self._h11.send(event) or b"")
+            self._begun = time.monotonic()
+            while self._take(self._event()):
+                pass
+        except TimeoutError:
+            self._heard.end = End.SILENT
+        except h11.RemoteProtocolError:
+            # Also what h11 says of a connection that ends in the middle of a response.
+            closed = self._h11.trailing_data[1]
+            self._heard.end = End.CLOSED if closed else End.MALFORMED
+        except OSError:
+            self._heard.end = End.CLOSED
+        self._heard.seconds = time.monotonic() - self._begun
+
+    def _event(self) -> Any:
+        while (event := self._h11.next_event()) is h11.NEED_DATA:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+            self._h11.receive_data(self._sock.recv(BLOCK))
+        return event
+
+    def _take(self, event: Any) -> bool:
+        """Note an event; False at the last one."""
+        if isinstance(event, h11.InformationalResponse):
+            after = time.monotonic() - self._begun
+            self._heard.interims.append(Interim(event.status_code, after, _fields(event)))
+        elif isinstance(event, h11.Response):
+            self._heard.status, self._heard.fields = event.status_code, _fields(event)
+        elif isinstance(event, h11.Data):
+            room = MOST_CONTENT - len(self._heard.content)
+            self._heard.content += bytes(event.data)[:room]
+        elif isinstance(event, h11.EndOfMessage):
+            self._heard.end = End.COMPLETE
+            return False
+        else:
+            self._heard.end = End.CLOSED
+            return False
+        return True
+
+
+def _fields(event: h11.Response | h11.InformationalResponse) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in event.headers:
+        key, text = name.decode("ascii"), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found

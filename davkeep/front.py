@@ -1,0 +1,50 @@
+"""What happens to every request before it reaches a door: whom it comes from, and which door."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from davkeep.monitor import health
+from davkeep.words.forwarding import Networks, is_trusted, origin_of, plain
+
+Environ = dict[str, Any]
+WsgiApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+#: The fields that are believed from trusted proxies, by their names in an environ.
+_FORWARDING = {
+    "HTTP_FORWARDED": "forwarded",
+    "HTTP_X_FORWARDED_FOR": "x-forwarded-for",
+    "HTTP_X_FORWARDED_PROTO": "x-forwarded-proto",
+    "HTTP_X_FORWARDED_HOST": "x-forwarded-host",
+}
+
+
+def front(application: WsgiApplication, trusted: Networks) -> WsgiApplication:
+    """Send each request to its door, with the address, scheme and host that the client used."""
+
+    def route(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_URI"].partition("?")[0] == health.PATH:
+            return health.health(environ, start_response)
+        place(environ, trusted)
+        return application(environ, start_response)
+
+    return route
+
+
+def place(environ: Environ, trusted: Networks) -> None:
+    """Correct `REMOTE_ADDR`, `wsgi.url_scheme` and `HTTP_HOST` by what a trusted peer says.
+
+    The fields themselves stay. Decisions of trust go by what is added: `davkeep.peer`, the address
+    of the connection; `davkeep.peer_is_trusted`; `davkeep.told_address`, whether `REMOTE_ADDR` is
+    what such a peer said; and `davkeep.host`, the Host field as it was sent.
+    """
+    peer = environ.get("REMOTE_ADDR", "")
+    fields = {name: environ[key] for key, name in _FORWARDING.items() if key in environ}
+    origin = origin_of(peer, fields, trusted)
+    environ["davkeep.peer"] = peer
+    environ["davkeep.peer_is_trusted"] = is_trusted(peer, trusted)
+    environ["davkeep.told_address"] = origin.address is not None
+    environ["davkeep.host"] = environ.get("HTTP_HOST")
+    environ["REMOTE_ADDR"] = origin.address or str(plain(peer) or peer)
+    environ["wsgi.url_scheme"] = origin.scheme or environ["wsgi.url_scheme"]
+    if origin.host is not None:
+        environ["HTTP_HOST"] = origin.host

@@ -1,0 +1,24 @@
+"""Header fields by which a request betrays that a proxy passed it on."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+#: The fields that `compat.md`'s proxies and the large relays add, by their names in lower case.
+_BETRAYING = re.compile(
+    r"via|forwarded|x-forwarded(-.*)?|x-real-ip|x-varnish|x-envoy-.*|x-amzn-.*|cf-.*|cdn-loop|x-host"
+)
+
+
+def betraying(names: Iterable[str]) -> list[str]:
+    """Those of some field names, in any case, that proxies add."""
+    return [name for name in names if _BETRAYING.fullmatch(name.lower())]
+
+
+def fields_of(environ: Mapping[str, object]) -> dict[str, str]:
+    """The betraying header fields of a WSGI request, by their names in lower case."""
+    named = {
+        key[5:].replace("_", "-").lower(): str(value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }
+    return {name: named[name] for name in betraying(named)}
