@@ -17,9 +17,11 @@ from davkeep.monitor.resources import Resources
 from davkeep.operations import Lanes, Limits, Registry, most_begun
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.database import Database, StateInUse, StateTooNew
+from davkeep.store.deliveries import Deliveries
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.trees.share import Share
+from davkeep.webhooks import Receiver, Webhooks
 from davkeep.words.configuration import Configuration, ConfigurationError
 
 _log = logging.getLogger("davkeep")
@@ -56,7 +58,6 @@ def serve(configuration: Configuration) -> int:
 def without_effect(configuration: Configuration) -> list[str]:
     """The keys that are set and that nothing in this version reads."""
     is_set = {
-        "davkeep.webhooks": bool(configuration.davkeep.webhooks),
         "fs_dav_provider.shadow_map": bool(configuration.fs_dav_provider.shadow_map),
         "honor_mtime_header": configuration.honor_mtime_header,
     }
@@ -90,18 +91,29 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
+    webhooks = start_webhooks(configuration, database, opened)
     return Site(
         configuration=configuration,
         shares=shares,
         database=database,
         properties=DeadProperties(database),
         locks=Locks(database, time.time),
-        registry=Registry(lanes, keep_results=block.operations.keep_results),
+        registry=Registry(lanes, keep_results=block.operations.keep_results, ended=webhooks.ended),
         beats=Settings.of(block.keepalive),
         instance=instance_of(block.state),
         monotonic=time.monotonic,
         now=time.time,
     )
+
+
+def start_webhooks(configuration: Configuration, database: Database, opened: ExitStack) -> Webhooks:
+    """Begin to send what is to be told; it is stopped with ``opened``, before the database."""
+    rows = enumerate(configuration.davkeep.webhooks)
+    receivers = [Receiver.of(number, row) for number, row in rows]
+    webhooks = Webhooks(receivers, Deliveries(database))
+    webhooks.start()
+    opened.callback(webhooks.stop)
+    return webhooks
 
 
 def make_shares(configuration: Configuration) -> Shares:

@@ -18,7 +18,7 @@ FLOORS = [
     {"store"},
     {"operations"},
     {"keepalive"},
-    {"dav", "server", "monitor", "client"},
+    {"dav", "server", "monitor", "client", "webhooks"},
     {"front"},
     {"settings"},
     {"app", "profiles"},

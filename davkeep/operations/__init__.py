@@ -5,6 +5,7 @@ drives their work. Knows nothing of HTTP servers, sockets or WsgiDAV.
 """
 
 from davkeep.operations.crowd import most_begun
+from davkeep.operations.description import describe
 from davkeep.operations.lanes import LaneCounts, Lanes
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
@@ -35,6 +36,7 @@ __all__ = [
     "Start",
     "State",
     "Stopping",
+    "describe",
     "most_begun",
     "never_bulk",
 ]

@@ -96,6 +96,12 @@ class Operation:
         return self._outcome
 
     @property
+    def standing(self) -> tuple[State, Outcome | None]:
+        """State and final outcome as of one moment, which the two above are not together."""
+        with self._lock:
+            return self._state, self._outcome
+
+    @property
     def early_outcome(self) -> Outcome | None:
         """What may be answered since the effective point, before the purge; None before it."""
         return self._early_outcome

@@ -4,8 +4,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from davkeep.operations.lanes import Lanes
 from davkeep.operations.operation import Operation
@@ -29,11 +29,17 @@ def _no_check(_: Operation) -> None:
     """Stand in where everything was checked before."""
 
 
-class _Request(NamedTuple):
+def _tell_nobody(_: Operation) -> None:
+    """Stand in where nobody wants to be told."""
+
+
+@dataclass(slots=True)
+class _Request:
     """What an operation was asked for by: when another request is the same, and where it is."""
 
     key: RepeatKey
     places: Sequence[Place]
+    is_answered: bool = False
 
 
 class Stopping(Exception):
@@ -44,7 +50,9 @@ class Registry:
     """The one table of operations.
 
     ``keep_results`` is the seconds that a finished one stays readable, ``clock`` gives seconds of
-    the epoch, ``monotonic`` measures what expires.
+    the epoch, ``monotonic`` measures what expires. ``ended`` is called with each operation that is
+    over, once, by any thread and never under a lock, before who asked for it is told its final
+    outcome. It is not told of one whose checks failed, for that was promised to nobody.
 
     ``_lock`` guards the tables. It is held while a new operation reserves its trees, so that of
     two equal requests at the same moment the second joins the first. The reservations' own lock
@@ -59,12 +67,14 @@ class Registry:
         reservations: Reservations | None = None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
+        ended: Callable[[Operation], None] = _tell_nobody,
     ) -> None:
         """Begin with no operation."""
         self.lanes = lanes
         self.reservations = Reservations() if reservations is None else reservations
         self._clock = clock
         self._monotonic = monotonic
+        self._tell = ended
         self._lock = threading.Lock()
         self._running: dict[str, Operation] = {}
         self._requests: dict[str, _Request] = {}
@@ -116,6 +126,7 @@ class Registry:
             if key.joins:
                 self._by_key[key] = operation
         self._check(operation, check, conclude)
+        operation.subscribe(partial(self._tell, operation), waits=False)
         self.lanes.add(operation, start, conclude, partial(self._ended, operation), is_bulk)
         return operation
 
@@ -154,14 +165,18 @@ class Registry:
         return True
 
     def delivered(self, operation: Operation) -> None:
-        """Its final response has reached a client: from now on a repeat is a new request."""
+        """A client has got its response, or the 202: after its end a repeat is a new request."""
         with self._lock:
+            request = self._requests.get(operation.id)
+            if request is not None:
+                request.is_answered = True
             self._unclaimed.drop(operation)
 
     def remember(self, operation: Operation) -> None:
         """Keep an operation that is over and was not admitted here: recovery found it."""
         with self._lock:
             self._results.add(self._monotonic(), operation)
+        self._tell(operation)
 
     # Questions
 
@@ -240,7 +255,7 @@ class Registry:
             self._results.add(self._monotonic(), operation)
             self._purge()
             request = self._requests[operation.id]
-            if request.key.joins and not operation.answered:
+            if request.key.joins and not (operation.answered or request.is_answered):
                 self._unclaimed.keep(request.key, operation, request.places)
         self._free(operation)
 

@@ -54,7 +54,5 @@ class Unclaimed:
 
 
 def _is_answer(operation: Operation) -> bool:
-    """Whether a repeat is told this end; what its clients abandoned begins anew, for one."""
-    if operation.is_abandoned or operation.answered:
-        return False
-    return operation.state is not State.INTERRUPTED
+    """Whether a repeat is told this end; who asks again for what was cancelled wants it now."""
+    return operation.state not in (State.CANCELLED, State.INTERRUPTED)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from davkeep.settings import paths, sample, state, users, yaml_file
+from davkeep.settings import paths, sample, secrets, state, users, yaml_file
 from davkeep.settings.change import changed
 from davkeep.words.configuration import Configuration, ConfigurationError, SharedFolder, parse
 
@@ -70,7 +70,8 @@ def _from_file(path: str | None) -> Configuration:
     if path is None:
         return configuration
     try:
-        return paths.resolved(configuration, os.path.dirname(os.path.abspath(path)))
+        folder = os.path.dirname(os.path.abspath(path))
+        return secrets.read(paths.resolved(configuration, folder))
     except ConfigurationError as error:
         raise error.prefixed(path) from None
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from davkeep.settings.change import changed, value_of
-from davkeep.words.configuration import Configuration, ConfigurationError, SharedFolder
+from davkeep.words.configuration import Configuration, ConfigurationError, SharedFolder, Webhook
 from davkeep.words.configuration.problems import in_words, problem
 
 
@@ -21,7 +21,8 @@ FOLDER = Expected(os.path.isdir, "an existing folder")
 #: A folder that is made when it is needed.
 ANYTHING = Expected(lambda _: True, "")
 
-#: The keys that hold a path, besides those of `provider_mapping` and `shadow_map`.
+#: The keys that hold a path, besides those of `provider_mapping`, `shadow_map` and
+#: `webhooks`.
 SINGLE: Mapping[str, Expected] = {
     "ssl_certificate": FILE,
     "ssl_private_key": FILE,
@@ -46,6 +47,7 @@ def resolved(configuration: Configuration, folder: str) -> Configuration:
     configuration = changed(
         configuration, "fs_dav_provider.shadow_map", _shadows(configuration, folder)
     )
+    configuration = changed(configuration, "davkeep.webhooks", _webhooks(configuration, folder))
     if problems := tuple(_missing(configuration)):
         raise ConfigurationError(problems)
     return configuration
@@ -68,6 +70,15 @@ def _shadows(configuration: Configuration, folder: str) -> dict[str, str]:
     return {url: absolute(path, folder) for url, path in shadows.items()}
 
 
+def _webhooks(configuration: Configuration, folder: str) -> tuple[Webhook, ...]:
+    return tuple(
+        changed(webhook, "secret_file", absolute(webhook.secret_file, folder))
+        if webhook.secret_file is not None
+        else webhook
+        for webhook in configuration.davkeep.webhooks
+    )
+
+
 def _missing(configuration: Configuration) -> Iterator[str]:
     for key, path, expected in _all_paths(configuration):
         if not expected.is_there(path):
@@ -82,3 +93,6 @@ def _all_paths(configuration: Configuration) -> Iterator[tuple[str, str, Expecte
         yield f"provider_mapping.{url}", share.root, FOLDER
     for url, path in configuration.fs_dav_provider.shadow_map.items():
         yield f"fs_dav_provider.shadow_map.{url}", path, FILE
+    for number, webhook in enumerate(configuration.davkeep.webhooks):
+        if webhook.secret_file is not None:
+            yield f"davkeep.webhooks.{number}.secret_file", webhook.secret_file, FILE

@@ -1,4 +1,5 @@
-"""What davkeep remembers: one SQLite database that holds locks and dead properties.
+"""What davkeep remembers: one SQLite database that holds locks, dead properties and what
+webhooks are still to be told.
 
 What must change together changes in one transaction.
 """

@@ -32,4 +32,21 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX locks_by_path ON locks (path)",
         "CREATE INDEX locks_by_end ON locks (expires) WHERE expires IS NOT NULL",
     ),
+    (
+        # One row for each thing that a webhook is still to be told. `receiver` is its URL,
+        # `operation` an identifier, `due` in epoch seconds. Numbers grow and are never used again.
+        """
+        CREATE TABLE deliveries (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            receiver TEXT NOT NULL,
+            operation TEXT NOT NULL,
+            body BLOB NOT NULL,
+            failed INTEGER NOT NULL,
+            due REAL NOT NULL,
+            UNIQUE (receiver, operation)
+        )
+        """,
+        "CREATE INDEX deliveries_by_due ON deliveries (receiver, due)",
+        "CREATE INDEX deliveries_by_number ON deliveries (receiver, number)",
+    ),
 )

@@ -214,12 +214,24 @@ def test_a_result_that_nobody_got_expires(registry: Registry, bench: Any) -> Non
     assert registry.equal(KEY) is None
 
 
-def test_what_all_clients_abandoned_begins_anew(registry: Registry) -> None:
-    """It was undone because nobody waited for it, not because somebody wanted it undone."""
+@pytest.mark.parametrize("end", [Operation.cancel, Operation.abandon])
+def test_what_was_cancelled_begins_anew(
+    registry: Registry, end: Callable[[Operation], bool]
+) -> None:
+    """Whoever wanted it undone: who asks for it again wants it now."""
     operation = registry.admit(KEY, [], _work, _conclude)
-    assert operation.abandon()
+    assert end(operation)
     registry.begin(operation, DEADLINE)
     assert operation.state is State.CANCELLED
+    assert registry.equal(KEY) is None
+
+
+def test_what_was_answered_with_202_is_owed_to_nobody(registry: Registry) -> None:
+    """Its client has the status monitor, so after the end a repeat is a new request."""
+    operation = registry.admit(KEY, [], _work, _conclude)
+    registry.delivered(operation)
+    assert registry.equal(KEY) is operation
+    registry.begin(operation, DEADLINE)
     assert registry.equal(KEY) is None
 
 
@@ -337,3 +349,58 @@ def test_what_was_answered_early_is_over_for_everybody_else(
     thread.join(DEADLINE)
     assert registry.equal(KEY) is again
     assert operation.outcome == Outcome(201)
+
+
+def test_the_end_is_told_once_and_first(bench: Any) -> None:
+    """Who is told of ends sees the outcome, before the one who asked, and once for all joiners."""
+    seen: list[tuple[str, State, int]] = []
+
+    def ended(operation: Operation) -> None:
+        assert operation.outcome is not None
+        seen.append(("ended", operation.state, operation.outcome.status))
+
+    registry = Registry(bench.lanes, ended=ended)
+    operation = registry.admit(KEY, [], _work, _conclude)
+    operation.subscribe(lambda: seen.append(("asked", operation.state, 0)))
+    assert registry.admit(KEY, [], _work, _conclude) is operation
+    assert operation.waiters == 1
+    registry.begin(operation, DEADLINE)
+    assert seen == [("ended", State.SUCCEEDED, 201), ("asked", State.SUCCEEDED, 0)]
+
+
+def test_every_end_is_told(bench: Any) -> None:
+    """Cancelled, interrupted and recovered operations are told of as well."""
+    seen: list[State] = []
+    registry = Registry(bench.lanes, ended=lambda operation: seen.append(operation.state))
+    registry.admit(KEY, [], _work, _conclude).cancel()
+    registry.admit(KEY, [], _work, _conclude)
+    registry.stop(DEADLINE)
+    found = Operation(owner="ann", method="COPY", source="/a", created=0.0)
+    found.end(State.INTERRUPTED, Outcome(503))
+    registry.remember(found)
+    assert seen == [State.CANCELLED, State.INTERRUPTED, State.INTERRUPTED]
+
+
+def test_who_is_told_of_ends_cannot_spoil_them(bench: Any) -> None:
+    """A bug there is logged, and the operation has its outcome all the same."""
+
+    def broken(_: Operation) -> None:
+        raise KeyError
+
+    registry = Registry(bench.lanes, ended=broken)
+    operation = registry.admit(KEY, [], _work, _conclude)
+    registry.begin(operation, DEADLINE)
+    assert operation.outcome == Outcome(201)
+
+
+def test_a_failed_check_is_no_end(bench: Any) -> None:
+    """What was refused before anything was promised is not told."""
+    seen: list[Operation] = []
+    registry = Registry(bench.lanes, ended=seen.append)
+
+    def check(_: Operation) -> None:
+        raise Failure(409)
+
+    with pytest.raises(Failure):
+        registry.admit(KEY, [], _work, _conclude, check=check)
+    assert seen == []

@@ -9,12 +9,12 @@ from davkeep.words.configuration.davkeep_block import (
     Operations,
     ProfileRow,
     Put,
-    Webhook,
 )
 from davkeep.words.configuration.file import Configuration, parse
 from davkeep.words.configuration.problems import ConfigurationError
 from davkeep.words.configuration.shares import SharedFolder, share_path
 from davkeep.words.configuration.stock import wsgidav_settings
+from davkeep.words.configuration.webhooks import Webhook
 
 __all__ = [
     "Configuration",

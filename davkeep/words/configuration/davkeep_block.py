@@ -1,9 +1,8 @@
 """The block `davkeep:` of the configuration, with its defaults."""
 
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, Strict, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from davkeep.words.agents import Agent, Versions
 from davkeep.words.configuration.bounds import (
@@ -17,6 +16,7 @@ from davkeep.words.configuration.bounds import (
     Threads,
     refused,
 )
+from davkeep.words.configuration.webhooks import Webhook, each_url_once
 
 Proxy = Literal[
     "auto",
@@ -31,18 +31,6 @@ Proxy = Literal[
     "traefik",
     "envoy",
 ]
-
-
-def _web_address(url: str) -> str:
-    allowed = "a URL that begins with http:// or https:// and names a host"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise refused(allowed)
-    return url
 
 
 def _product(text: str) -> str:
@@ -131,14 +119,6 @@ class Put(Block):
     spool: Text | None = None
 
 
-class Webhook(Block):
-    """Who is told of an operation's end."""
-
-    url: Annotated[str, AfterValidator(_web_address)]
-    #: Signs what is sent; None: unsigned. Never shown.
-    secret: SecretStr | None = None
-
-
 class Davkeep(Block):
     """Everything that davkeep adds to WsgiDAV's own keys."""
 
@@ -154,7 +134,10 @@ class Davkeep(Block):
         tuple[Network, ...], Strict(False), Field(description="a list of addresses")
     ] = ()
     webhooks: Annotated[
-        tuple[Webhook, ...], Strict(False), Field(description="a list of mappings")
+        tuple[Webhook, ...],
+        Strict(False),
+        AfterValidator(each_url_once),
+        Field(description="a list of mappings"),
     ] = ()
     #: Folder of the database. None until the settings are loaded, which then choose one below
     #: the XDG state folder for the set of roots.

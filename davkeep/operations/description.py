@@ -1,0 +1,55 @@
+"""What is told of an operation: one description for the status monitor and for webhooks."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from davkeep.operations.operation import Operation
+from davkeep.operations.outcome import Outcome
+
+#: Below it, each operation's status monitor is called after its identifier.
+MONITORS = "/.davkeep/operations/"
+
+
+def describe(
+    operation: Operation,
+    *,
+    estimated_seconds: float | None = None,
+    most_errors: int | None = None,
+) -> dict[str, Any]:
+    """Return the operation as a JSON object, by the design's section 4.
+
+    ``status`` and ``explanation`` are null until it is over, a total until it is known.
+    ``estimated_seconds`` is what is left of it, which is nothing when it is over. ``errors`` are
+    the members that a 207 names, no more than ``most_errors`` of ``errors_total``.
+    """
+    (state, outcome), progress = operation.standing, operation.progress
+    return {
+        "id": operation.id,
+        "owner": operation.owner,
+        "method": operation.method,
+        "source": operation.source,
+        "destination": operation.destination,
+        "state": state.value,
+        "created": rfc3339(operation.created),
+        "members_done": progress.members_done,
+        "members_total": progress.members_total,
+        "bytes_done": progress.bytes_done,
+        "bytes_total": progress.bytes_total,
+        "estimatedSeconds": None if state.is_over else estimated_seconds,
+        "status": outcome.status if outcome else None,
+        "explanation": outcome.explanation if outcome else None,
+        "errors": _errors(outcome, most_errors),
+        "errors_total": len(outcome.failures) if outcome else 0,
+        "statusUrl": f"{MONITORS}{operation.id}",
+    }
+
+
+def rfc3339(moment: float) -> str:
+    """Return ``moment``, in seconds of the epoch, as a date and time in UTC (RFC 3339)."""
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _errors(outcome: Outcome | None, most: int | None) -> list[dict[str, Any]]:
+    failures = outcome.failures[:most] if outcome else ()
+    return [{"href": failure.href, "status": failure.status} for failure in failures]

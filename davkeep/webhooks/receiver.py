@@ -1,0 +1,60 @@
+"""Who is told, and of which operations."""
+
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+from davkeep.operations import Operation, State
+from davkeep.words.configuration import Webhook
+from davkeep.words.signature import signature, signing_key
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """One webhook of the configuration.
+
+    ``name`` is what the log calls it: the URL may hold a secret, as the key is one. ``timeout`` is
+    the seconds of one attempt, ``attempts`` their greatest number, ``pause`` the seconds before the
+    second one.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    key: bytes = field(repr=False)
+    timeout: float
+    attempts: int
+    pause: float
+    methods: frozenset[str]
+    states: frozenset[State]
+
+    @classmethod
+    def of(cls, number: int, webhook: Webhook) -> Self:
+        """Take row ``number`` of the configuration, whose secret was read by now."""
+        if webhook.secret is None:
+            raise ValueError(f"webhook {number} has no secret")
+        return cls(
+            name=f"webhook {number} ({urlsplit(webhook.url).hostname})",
+            url=webhook.url,
+            key=signing_key(webhook.secret.get_secret_value()),
+            timeout=webhook.timeout,
+            attempts=webhook.attempts,
+            pause=webhook.pause,
+            methods=frozenset(webhook.methods),
+            states=frozenset(State(state) for state in webhook.states),
+        )
+
+    def wants(self, operation: Operation) -> bool:
+        """Return whether it is told of ``operation``, which is over."""
+        return operation.method in self.methods and operation.state in self.states
+
+    def fields(self, id: str, now: float, body: bytes) -> dict[str, str]:
+        """Return the header fields of an attempt at ``now``, in seconds of the epoch."""
+        timestamp = int(now)
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "davkeep",
+            "Connection": "close",
+            "webhook-id": id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(self.key, id, timestamp, body),
+        }

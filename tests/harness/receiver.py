@@ -1,0 +1,120 @@
+"""Somebody who is told by webhooks: a real HTTP server that answers as a test wants."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from harness.server import DEADLINE
+
+SECRET = "a secret that only the two know"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One request that a receiver got."""
+
+    path: str
+    fields: Mapping[str, str]
+    body: bytes
+
+    @property
+    def operation(self) -> dict[str, Any]:
+        """What it says."""
+        found = json.loads(self.body)
+        assert isinstance(found, dict)
+        return found
+
+    def is_signed(self, secret: str = SECRET) -> bool:
+        """Verify the signature, written anew here from the specification."""
+        signed = f"{self.fields['Webhook-Id']}.{self.fields['Webhook-Timestamp']}.".encode()
+        code = hmac.new(secret.encode(), signed + self.body, hashlib.sha256).digest()
+        return self.fields["Webhook-Signature"] == f"v1,{base64.b64encode(code).decode()}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Writes down what comes, and answers with the next of the server's answers."""
+
+    server: "Receiver"
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        fields = {name.title(): value for name, value in self.headers.items()}
+        answer = self.server.note(Told(self.path, fields, body))
+        if answer is None:
+            self.server.closing.wait(DEADLINE)
+            self.close_connection = True
+            return
+        status, more = answer
+        self.send_response(status)
+        for name, value in {"Content-Length": "0", **more}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+#: A status, with header fields or without; None: no answer ever.
+Answer = int | tuple[int, dict[str, str]] | None
+
+
+class Receiver(ThreadingHTTPServer):
+    """Gives its ``answers`` in their order, and the last one for ever."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, answers: Iterable[Answer] = (200,), port: int = 0) -> None:
+        """Listen on loopback; ``port`` 0 takes a free one."""
+        super().__init__(("127.0.0.1", port), Handler)
+        self._answers = list(answers)
+        self._changed = threading.Condition()
+        self.told: list[Told] = []
+        self.closing = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """What is configured."""
+        return f"http://127.0.0.1:{self.server_port}/told?by=davkeep"
+
+    def row(self, **more: Any) -> dict[str, Any]:
+        """The row of the configuration; pauses are so short that a test need not wait."""
+        return {"url": self.url, "secret": SECRET, "pause": 0.05, **more}
+
+    def note(self, told: Told) -> tuple[int, dict[str, str]] | None:
+        """Write down a request and return its answer."""
+        with self._changed:
+            self.told.append(told)
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            self._changed.notify_all()
+        return (answer, {}) if isinstance(answer, int) else answer
+
+    def wait_for(self, count: int, deadline: float = DEADLINE) -> list[Told]:
+        """Wait until so many requests came, and return all."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: len(self.told) >= count, deadline)
+            assert done, f"{len(self.told)} requests, not {count}"
+            return list(self.told)
+
+
+@contextmanager
+def receiving(*answers: Answer, port: int = 0) -> Iterator[Receiver]:
+    """Run a receiver; 200 is its answer where none is given."""
+    receiver = Receiver(answers or (200,), port)
+    thread = threading.Thread(target=receiver.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.closing.set()
+        receiver.shutdown()
+        receiver.server_close()
+        thread.join(DEADLINE)

@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from davkeep.webhooks.retries import LONGEST_PAUSE, Verdict, pause_after, verdict
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_success_is_a_delivery(status: int) -> None:
+    """Receivers answer with the 2xx that they like."""
+    assert verdict(status) is Verdict.DELIVERED
+
+
+def test_gone_is_gone() -> None:
+    """410 is final, by its definition."""
+    assert verdict(410) is Verdict.GIVE_UP
+
+
+@pytest.mark.parametrize("status", [None, 103, 301, 307, 400, 401, 404, 409, 429, 500, 503])
+def test_everything_else_is_tried_again(status: int | None) -> None:
+    """No answer, redirections and errors of either side may be over the next time."""
+    assert verdict(status) is Verdict.AGAIN
+
+
+def test_pauses_grow() -> None:
+    """Each is four times as long as the one before, up to six hours."""
+    pauses = [pause_after(failed, 1.0, 0.5) for failed in range(1, 12)]
+    assert pauses == [1, 4, 16, 64, 256, 1024, 4096, 16384, 21600, 21600, 21600]
+
+
+def test_twelve_attempts_take_a_day() -> None:
+    """What the documentation says of the defaults."""
+    assert sum(pause_after(failed, 1.0, 0.5) for failed in range(1, 12)) == pytest.approx(
+        24 * 3600, rel=0.01
+    )
+
+
+def test_chance_moves_them_by_a_quarter() -> None:
+    """Who failed together is not tried together."""
+    assert [pause_after(2, 10.0, chance) for chance in (0.0, 0.5, 1.0)] == [30, 40, 50]
+
+
+def test_a_receiver_may_ask_for_more_time() -> None:
+    """Retry-After makes a pause longer, never shorter, and not longer than six hours."""
+    assert pause_after(1, 1.0, 0.5, wished=30.0) == 30
+    assert pause_after(4, 1.0, 0.5, wished=30.0) == 64
+    assert pause_after(1, 1.0, 0.5, wished=1e9) == LONGEST_PAUSE
+
+
+@given(
+    st.integers(1, 100),
+    st.floats(0.001, LONGEST_PAUSE),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0, 1e9),
+)
+def test_a_pause_has_bounds(failed: int, first: float, chance: float, wished: float) -> None:
+    """However often it failed, a pause is above nothing and at most six hours."""
+    assert 0 < pause_after(failed, first, chance, wished) <= LONGEST_PAUSE
