@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from davkeep.dav.site import Site
-from davkeep.operations import Conclude, IsBulk, Mode, Operation, RepeatKey, Start, never_bulk
+from davkeep.operations import (
+    Conclude,
+    IsBulk,
+    Mode,
+    Operation,
+    RepeatKey,
+    Start,
+    StartCount,
+    never_bulk,
+)
 from davkeep.trees.share import Entry, Place
 from davkeep.words.failure import Failure
 from davkeep.words.urls import Segments
@@ -51,6 +60,7 @@ def admit(
     conclude: Conclude,
     *,
     is_bulk: IsBulk = never_bulk,
+    count: StartCount | None = None,
     taken: Callable[[Operation], None] = _ignore,
 ) -> Operation:
     """Return the equal operation that runs, or a new one, with ``look`` made under its reservation.
@@ -60,10 +70,10 @@ def admit(
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return _admit(site, key, look, start, conclude, is_bulk, taken)
+            return _admit(site, key, look, start, conclude, is_bulk, count, taken)
         except Moved:
             continue
-    return _admit(site, key, look, start, conclude, is_bulk, taken)
+    return _admit(site, key, look, start, conclude, is_bulk, count, taken)
 
 
 def _admit(
@@ -73,6 +83,7 @@ def _admit(
     start: Start,
     conclude: Conclude,
     is_bulk: IsBulk,
+    count: StartCount | None,
     taken: Callable[[Operation], None],
 ) -> Operation:
     before = look()
@@ -84,7 +95,9 @@ def _admit(
         site.relying_on(now.tokens, operation)
         taken(operation)
 
-    return site.registry.admit(key, before.wanted, start, conclude, is_bulk, check=check)
+    return site.registry.admit(
+        key, before.wanted, start, conclude, is_bulk, count=count, check=check
+    )
 
 
 @contextmanager

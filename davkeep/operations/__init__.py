@@ -4,11 +4,13 @@
 drives their work. Knows nothing of HTTP servers, sockets or WsgiDAV.
 """
 
+from davkeep.operations.counting import StartCount
 from davkeep.operations.crowd import most_begun
 from davkeep.operations.description import describe
 from davkeep.operations.lanes import LaneCounts, Lanes
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
+from davkeep.operations.rate import Rate
 from davkeep.operations.registry import Registry, Stopping
 from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Conflict, Mode, Reservations
@@ -30,10 +32,12 @@ __all__ = [
     "Mode",
     "Operation",
     "Outcome",
+    "Rate",
     "Registry",
     "RepeatKey",
     "Reservations",
     "Start",
+    "StartCount",
     "State",
     "Stopping",
     "describe",

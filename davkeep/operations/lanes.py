@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from davkeep.operations.attempt import attempt
+from davkeep.operations.counting import CountingThread, StartCount
 from davkeep.operations.crowd import MOST_BEGUN
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome, cancelled, interrupted
@@ -108,6 +109,7 @@ class Lanes:
         self._most_begun = most_begun
         self._clock = clock
         self._wait = wait
+        self._counting = CountingThread(clock)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._works: dict[Operation, Work] = {}
@@ -131,12 +133,15 @@ class Lanes:
         conclude: Conclude,
         ended: Callable[[], None],
         is_bulk: IsBulk = never_bulk,
+        count: StartCount | None = None,
     ) -> None:
         """Take ``operation`` in; it stands still until somebody calls ``drive_inline``.
 
-        ``ended`` is called when the work is over and before its outcome is told.
+        ``ended`` is called when the work is over and before its outcome is told. ``count`` counts
+        what a long one has before it; see ``counting``.
         """
-        work = Work(operation, start, conclude, ended, Throttle(self._limits), is_bulk)
+        work = Work(operation, start, conclude, ended, Throttle(self._limits), is_bulk, count)
+        operation.limits = self._limits
         operation.on_cancel = lambda: self._take_back(work)
         with self._lock:
             self._works[operation] = work
@@ -159,6 +164,10 @@ class Lanes:
             if self._queue(work, Driver.LONG):
                 return
         self._drive(work, Stint(Driver.INLINE, self._clock(), seconds))
+
+    def now(self) -> float:
+        """The time by the clock that rates of operations go by, in seconds."""
+        return self._clock()
 
     def counts(self) -> LaneCounts:
         """Count, for the log and the health page."""
@@ -255,6 +264,7 @@ class Lanes:
     def _finish(self, work: Work, state: State, outcome: Outcome) -> None:
         attempt(work.ended, f"what follows {work.operation!r}")
         work.operation.end(state, outcome)
+        self._counting.forget(work.operation)
         with self._lock:
             work.stand = Stand.OVER
             del self._works[work.operation]
@@ -289,6 +299,9 @@ class Lanes:
     def _serve(self, line: _Line) -> None:
         """Be one of the threads of ``line``."""
         while (work := self._next_of(line)) is not None:
+            if line.driver is Driver.LONG and work.count is not None:
+                self._counting.add(work.operation, work.count)
+                work.count = None
             self._drive(work, Stint(line.driver, self._clock()))
 
     def _next_of(self, line: _Line) -> Work | None:
@@ -351,6 +364,7 @@ class Lanes:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
+        self._counting.stop(max(0.0, deadline - time.monotonic()))
 
 
 def _line_of(work: Work) -> Driver:

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from davkeep.operations.attempt import call_all
 from davkeep.operations.outcome import Outcome
+from davkeep.operations.rate import NO_RATE, Rate, RecentRate, estimated_seconds
 from davkeep.operations.state import State, follow
+from davkeep.operations.throttle import Limits
+from davkeep.trees.counting import Totals
 from davkeep.words.progress import Progress
 
 #: Random bytes of an identifier, so that it cannot be guessed. It is written in hexadecimal and
@@ -35,10 +38,12 @@ class Operation:
 
     ``owner`` is a user name, or "" for the anonymous user, who is told apart by ``address``.
     ``source`` and ``destination`` are URL paths, ``created`` is seconds of the epoch. ``progress``
-    is shared with the work's Control and written by the thread that drives it.
+    is shared with the work's Control and written by the thread that drives it; show ``seen()`` of
+    it. ``recent`` gets its samples from that thread, and ``limits`` are those of its throttle.
 
-    ``_lock`` guards the state, the outcomes, the subscribers and the flags below. It is held for
-    a few assignments only; nothing foreign is called under it.
+    ``_lock`` guards the state, the outcomes, the subscribers, the flags below and the totals of
+    ``progress`` against a count that comes too late. It is held for a few assignments only;
+    nothing foreign is called under it.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class Operation:
         self.destination = destination
         self.created = created
         self.progress = Progress()
+        self.recent = RecentRate()
+        self.limits = Limits()
         #: Wakes the driver of a cancelled operation; set by the lanes.
         self.on_cancel: Callback = _nothing
         self._lock = threading.Lock()
@@ -132,6 +139,21 @@ class Operation:
         """True when the work may not be undone any more: irrevocable, answered or over."""
         return self._is_irrevocable or self._is_answered or self._state.is_over
 
+    @property
+    def wants_total(self) -> bool:
+        """True while it is worth while to count what the work has before it."""
+        return not (self._is_cancel_requested or self.is_settled)
+
+    def rate(self, now: float) -> Rate:
+        """How fast it has been going of late; nothing unless it runs. ``now`` is the lanes'."""
+        if self._state is not State.RUNNING:
+            return NO_RATE
+        return self.recent.at(now, self.progress.members_done, self.progress.bytes_done)
+
+    def estimated_seconds(self, now: float) -> float | None:
+        """The seconds that the rest will take; None unless it runs and its totals are known."""
+        return estimated_seconds(self.progress.seen(), self.rate(now), self.limits)
+
     # Waiting
 
     def subscribe(self, callback: Callback, *, early: bool = False, waits: bool = True) -> None:
@@ -193,6 +215,15 @@ class Operation:
             self._is_answered = True
             return True
 
+    # For the thread that counts ahead of it
+
+    def counted(self, totals: Totals) -> None:
+        """What a COPY or MOVE has before it, unless the totals are settled by now."""
+        with self._lock:
+            if not self.is_settled:
+                self.progress.members_total = totals.members
+                self.progress.bytes_total = totals.bytes
+
     # For the thread that drives it
 
     def begin(self) -> None:
@@ -218,6 +249,8 @@ class Operation:
         """
         with self._lock:
             self._is_irrevocable = not cancellable
+            if not cancellable:
+                self.progress.settle()
             self._early_outcome = early
             due = self._take_ready()
         call_all(due, f"an early subscriber of {self!r}")
@@ -227,6 +260,8 @@ class Operation:
         with self._lock:
             self._state = follow(self._state, state)
             self._outcome = outcome
+            if state is State.SUCCEEDED:
+                self.progress.settle()
             due = self._take_ready()
         self.on_cancel = _nothing
         self._over.set()

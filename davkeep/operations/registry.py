@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from davkeep.operations.counting import StartCount
 from davkeep.operations.lanes import Lanes
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import broken
@@ -101,6 +102,7 @@ class Registry:
         conclude: Conclude,
         is_bulk: IsBulk = never_bulk,
         *,
+        count: StartCount | None = None,
         check: Check = _no_check,
     ) -> Operation:
         """Return the equal operation that runs, or a new one that has reserved ``wanted``.
@@ -110,7 +112,7 @@ class Registry:
         holds up nobody, but an equal request joins already and shares that failure. ``start``
         makes the work when a thread first drives it; ``conclude`` turns its Result, or the OSError
         or Failure that it raised, into the outcome; ``is_bulk`` says where too many wait whether
-        it can wait as well, unbegun.
+        it can wait as well, unbegun; ``count`` counts what a long one has before it.
         Conflict (423): a tree is taken. Stopping (503): nothing is admitted.
         """
         with self._lock:
@@ -127,7 +129,8 @@ class Registry:
                 self._by_key[key] = operation
         self._check(operation, check, conclude)
         operation.subscribe(partial(self._tell, operation), waits=False)
-        self.lanes.add(operation, start, conclude, partial(self._ended, operation), is_bulk)
+        ended = partial(self._ended, operation)
+        self.lanes.add(operation, start, conclude, ended, is_bulk, count)
         return operation
 
     def _check(self, operation: Operation, check: Check, conclude: Conclude) -> None:

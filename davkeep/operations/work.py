@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from davkeep.operations.attempt import Bug, attempt
+from davkeep.operations.counting import StartCount
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome, broken
 from davkeep.operations.throttle import Throttle
@@ -58,6 +59,8 @@ class Work:
     ended: Callable[[], None]
     throttle: Throttle
     is_bulk: IsBulk = never_bulk
+    #: Counts what the work has before it; None if there is nothing to count, or no more.
+    count: StartCount | None = None
     stand: Stand = Stand.ADMITTED
     line: Driver = Driver.INLINE
     lane: Lane = Lane.SHORT
@@ -77,6 +80,7 @@ class Work:
         """
         progress = self.operation.progress
         done = (progress.members_done, progress.bytes_done)
+        self.operation.recent.sample(now, *done)
         self.pause = self.throttle.pause_after(now, *done)
         if self.pause <= 0 and done == self._seen:
             self.throttle.rest()

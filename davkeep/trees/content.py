@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 from davkeep.trees.failures import blame_destination
 from davkeep.trees.steps import Control, Lane
@@ -80,13 +80,10 @@ class ContentCopy:
         if not is_sparse(status):
             yield from self._range(source_fd, target_fd, 0, status.st_size)
             return
-        end = status.st_size
-        start, stop = _next_data(source_fd, 0, end)
-        while start < stop:
+        for start, stop in data_ranges(source_fd, status.st_size):
             os.lseek(target_fd, start, os.SEEK_SET)
             yield from self._range(source_fd, target_fd, start, stop)
-            start, stop = _next_data(source_fd, stop, end)
-        _set_size(target_fd, end)
+        _set_size(target_fd, status.st_size)
 
     def _range(
         self, source_fd: int, target_fd: int, start: int, stop: int
@@ -112,6 +109,14 @@ class ContentCopy:
         data = os.read(source_fd, min(size, _HAND_SIZE))
         write_all(target_fd, data)
         return len(data)
+
+
+def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield where each stretch of a file's data begins and stops, the holes left out."""
+    start, stop = _next_data(fd, 0, size)
+    while start < stop:
+        yield start, stop
+        start, stop = _next_data(fd, stop, size)
 
 
 def _next_data(fd: int, start: int, end: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ class Emptying:
     """
 
     def __init__(self, progress: Progress | None, *, restoring: bool) -> None:
-        """Count the members removed in ``progress``, if there is one."""
+        """Count members in ``progress``, if there is one: those that stay are treated as well."""
         self.errors: list[MemberError] = []
         #: Members removed so far.
         self.removed = 0
@@ -103,6 +103,7 @@ class Emptying:
         above = self._levels[-1]
         if level.is_blocked:
             above.is_blocked = True
+            self._treated()
             return
         try:
             os.rmdir(level.name, dir_fd=parent_fd)
@@ -119,6 +120,7 @@ class Emptying:
     def _remove_root(self, level: _Level, parent_fd: int) -> bool:
         """Remove the root; return False if it is worth while to read it again."""
         if level.is_blocked:
+            self._treated()
             return True
         try:
             os.rmdir(level.name, dir_fd=parent_fd)
@@ -138,6 +140,7 @@ class Emptying:
         try:
             return os.open(name, DIRECTORY, dir_fd=parent_fd)
         except FileNotFoundError:
+            self._treated()
             return -1
         except OSError as error:
             fd = _open_restored(parent_fd, name) if self._restoring else -1
@@ -158,10 +161,15 @@ class Emptying:
 
     def _count(self) -> None:
         self.removed += 1
+        self._treated()
+
+    def _treated(self) -> None:
+        """Nothing more is tried with one member, be it gone or not."""
         if self._progress is not None:
             self._progress.members_done += 1
 
     def _block(self, error: OSError, *below: str) -> None:
+        self._treated()
         self._levels[-1].is_blocked = True
         path = (*(level.name for level in self._levels[1:]), *below)
         self.errors.append(MemberError("source", path, error))

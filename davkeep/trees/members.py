@@ -1,7 +1,6 @@
 """Copying what is below a collection into a staging directory."""
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Generator
@@ -10,6 +9,7 @@ from typing import Literal
 from davkeep.trees.descent import DIRECTORY, Descent
 from davkeep.trees.durability import SMALL_TREE
 from davkeep.trees.failures import WriteError, blame_destination, refuse_shortage
+from davkeep.trees.following import Following
 from davkeep.trees.identity import identity_of
 from davkeep.trees.member import MemberCopy
 from davkeep.trees.names import is_hidden_name
@@ -42,10 +42,9 @@ class TreeCopy:
         self.errors: list[MemberError] = []
         #: Members copied so far, failed ones included.
         self.members = 0
-        self._entry = source
+        self._following = Following(source, links=follow_links)
         self._member = member
         self._control = control
-        self._follow = follow_links
         self._is_long = False
         self._levels: list[_Level] = []
         self._source = Descent(-1)
@@ -69,7 +68,8 @@ class TreeCopy:
                     level.unread = False
                     yield from self._read(level)
                 if level.directories:
-                    self._enter(level.directories.pop())
+                    if not self._enter(level.directories.pop()):
+                        yield self._done()
                 elif len(self._levels) == 1:
                     return
                 else:
@@ -97,7 +97,7 @@ class TreeCopy:
                         continue
                     elif not entry.is_symlink():
                         member.special(source, name, target, name)
-                    elif not self._follow:
+                    elif not self._following.links:
                         member.link(source, name, target, name)
                     elif (yield from self._followed(name)):
                         level.directories.append(name)
@@ -154,11 +154,13 @@ class TreeCopy:
     def _path(self) -> Segments:
         return tuple(level.name for level in self._levels[1:])
 
-    def _enter(self, name: str) -> None:
-        """Go down into a subdirectory, or note why not."""
+    def _enter(self, name: str) -> bool:
+        """Go down into a subdirectory; False, with the reason noted, if that is impossible."""
         source_fd = -1
         try:
-            source_fd, through_link = self._open(name)
+            above = (identity_of(level.status) for level in self._levels)
+            opened = self._following.open(self._source.fd, name, self._path, above)
+            source_fd, through_link = opened
             status = os.fstat(source_fd)
             target_fd = _make_directory(self._target.fd, name)
         except (OSError, WriteError) as error:
@@ -167,10 +169,11 @@ class TreeCopy:
             if isinstance(error, DestinationError):
                 raise
             self._note(error, name)
-            return
+            return False
         self._source.push(source_fd, through_link=through_link)
         self._target.push(target_fd)
         self._levels.append(_Level(name, status))
+        return True
 
     def _leave(self) -> None:
         """Finish the deepest directory and go back up."""
@@ -186,24 +189,10 @@ class TreeCopy:
         self._source.pop()
         self._levels.pop()
 
-    def _open(self, name: str) -> tuple[int, bool]:
-        """Open a subdirectory; tell whether a link led there."""
-        try:
-            return os.open(name, DIRECTORY, dir_fd=self._source.fd), False
-        except NotADirectoryError:
-            if not self._follow:
-                raise
-        with self._resolved(name) as entry:
-            fd = os.open(entry.name, DIRECTORY, dir_fd=entry.parent_fd)
-        if self._is_above(identity_of(os.fstat(fd))):
-            os.close(fd)
-            raise OSError(errno.ELOOP, "The link leads to a collection that holds it")
-        return fd, True
-
     def _followed(self, name: str) -> Generator[Lane | None, None, bool]:
         """Copy what a link leads to; return True if that is a collection, still to be entered."""
         try:
-            entry = self._resolved(name)
+            entry = self._following.resolved((*self._path(), name))
         except OSError as error:
             refuse_shortage(error)
             self._member.link(self._source.fd, name, self._target.fd, name)
@@ -221,12 +210,6 @@ class TreeCopy:
             else:
                 self._member.special(entry.parent_fd, entry.name, self._target.fd, name)
         return False
-
-    def _resolved(self, name: str) -> Entry:
-        return self._entry.share.entry((*self._entry.segments, *self._path(), name))
-
-    def _is_above(self, identity: tuple[int, int]) -> bool:
-        return any(identity_of(level.status) == identity for level in self._levels)
 
 
 def _make_directory(parent_fd: int, name: str) -> int:

@@ -44,10 +44,10 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
             if error.errno != errno.EXDEV:
                 raise
             return (yield from move_across(source, destination, control, existing=existing))
+        control.progress.members_done += 1
         result = Result(created=existing is None, complete=True)
         announce(control, source.parent_fd, destination.parent_fd, settled=result)
         undo.pop_all()
-    control.progress.members_done += 1
     if renaming.old is not None:
         yield from purge(*renaming.old, control, counted=False)
     return result
@@ -67,9 +67,9 @@ def _move_onto_itself(
         else:
             _unlink_other_name(source, destination, overwrite=overwrite)
             undo.callback(_link, destination, source)
+        control.progress.members_done += 1
         announce(control, source.parent_fd, destination.parent_fd)
         undo.pop_all()
-    control.progress.members_done += 1
     return Result(created=is_variant, complete=True)
 
 

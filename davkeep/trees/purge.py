@@ -14,8 +14,9 @@ def purge(
     """Remove an entry with all below it, yielding after each member; return whether it is gone.
 
     A collection is bulk work. Restores u+rwx on directories that lack it. ``counted``: members add
-    to the progress. Raises no OSError: what cannot be removed stays, and ``control.left_behind``
-    tells, also when the steps are closed before the end.
+    to the progress. What was replaced, or is being undone, is no progress of what was asked for.
+    Raises no OSError: what cannot be removed stays, and ``control.left_behind`` tells, also when
+    the steps are closed before the end.
     """
     gone = False
     try:

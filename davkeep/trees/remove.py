@@ -33,6 +33,7 @@ def remove(target: Entry, control: Control) -> Steps:
     """
     target.require_writable()
     target.refuse_root()
+    control.progress.bytes_total = 0
     if not stat.S_ISDIR(target.stat().st_mode):
         return _remove_file(target, control)
     refuse_mounts(target.parent_fd, target.name)
@@ -54,6 +55,7 @@ def remove(target: Entry, control: Control) -> Steps:
 
 def _remove_file(target: Entry, control: Control) -> Result:
     """Remove what is no collection."""
+    control.progress.members_total = 1
     try:
         os.unlink(target.name, dir_fd=target.parent_fd)
     except PermissionError as error:
@@ -68,16 +70,16 @@ def _refused(error: OSError) -> Result:
 
 
 def _is_removable(target: Entry, control: Control) -> Generator[None, None, bool]:
+    """Look at all of it, also after the first that stays: how much there is has to be known."""
     scan = Scan()
+    blocked = 0
     with closing(scan.steps(target.parent_fd, target.name)) as steps:
         for _ in steps:
-            if scan.blocked:
-                return False
+            blocked += len(scan.blocked)
+            scan.blocked.clear()
             yield None
-    if scan.blocked:
-        return False
     control.progress.members_total = scan.members
-    return True
+    return not blocked and not scan.blocked
 
 
 def _out_of_sight(

@@ -88,6 +88,7 @@ class Upload(Closing):
             undo.callback(swap.undo)
             if swap.old is not None and is_collection(swap.old):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            control.progress.members_done += 1
             announce(control, destination.parent_fd)
             undo.pop_all()
         self.stored = os.fstat(self._fd)

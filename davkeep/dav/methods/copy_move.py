@@ -17,6 +17,7 @@ from davkeep.dav.vanished import forget_vanished
 from davkeep.operations import Mode, Operation, RepeatKey
 from davkeep.trees.bulk import is_bulk
 from davkeep.trees.copy import copy
+from davkeep.trees.counting import Count, count
 from davkeep.trees.move import move
 from davkeep.trees.relation import is_same_name
 from davkeep.trees.share import Entry, Kind, Place, kind_of
@@ -95,6 +96,7 @@ def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
         partial(_start, site, wish),
         conclusion(_sides(wish)),
         is_bulk=partial(_is_bulk, wish),
+        count=partial(_count, wish),
     )
     return deliver(site, request, operation)
 
@@ -168,6 +170,15 @@ def _is_bulk(wish: Wish) -> bool:
     except (OSError, Failure):
         # It begins, and tells its client why it cannot go on.
         return False
+
+
+def _count(wish: Wish) -> Count:
+    """What the operation has to copy, counted ahead of it; opens the source when it begins."""
+    provider, segments = wish.source
+    with provider.existing(segments, follow_last=not wish.is_move) as source:
+        follow = source.share.follow_symlinks and not wish.is_move
+        depth = wish.depth_infinity
+        return (yield from count(source, depth_infinity=depth, follow_links=follow))
 
 
 def _start(site: Site, wish: Wish, operation: Operation) -> Steps:

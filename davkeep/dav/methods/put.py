@@ -74,8 +74,10 @@ class Staged:
         self.operation: Operation | None = None
 
     def belongs_to(self, operation: Operation) -> None:
-        """``operation`` commits it, and closes it at its end."""
+        """``operation`` commits it, goes on with its progress, and closes it at its end."""
         self.operation = operation
+        operation.progress = self.control.progress
+        operation.progress.members_total, operation.progress.bytes_total = 1, self.upload.size
         operation.subscribe(self.close, waits=False)
 
     def receive(self, request: Request) -> None:
@@ -152,8 +154,6 @@ def _key(request: Request, staged: Staged) -> RepeatKey:
 
 def _start(site: Site, request: Request, staged: Staged, operation: Operation) -> Steps:
     forget_predecessor(site, staged.entry)
-    staged.control.progress = operation.progress
-    operation.progress.members_total = 1
     staged.control.effective = operation.reach_effective_point
     only_new = (request.field("If-None-Match") or "").strip() == "*"
     return staged.upload.commit(replace=not only_new)
