@@ -11,6 +11,21 @@ from harness.server import RunningServer, Serve
 from harness.wire import Wire
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of `tests/clients/test_pairs.py`."""
+    group = parser.getgroup("davkeep")
+    group.addoption(
+        "--fixed-beat",
+        action="store_true",
+        help="send everybody a 102 each second, and expect those clients to break that it breaks",
+    )
+    group.addoption(
+        "--write-table",
+        action="store_true",
+        help="write the outcomes of clients and proxies into docs/clients.md",
+    )
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """The folder that is served at /."""

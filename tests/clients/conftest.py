@@ -2,30 +2,19 @@
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-from harness.server import DEADLINE, RunningServer, Serve
+from harness import programs
+from harness.server import RunningServer, Serve
 from harness.trees import plant
 
-#: Programs and the Debian packages that bring them; `run` installs these packages.
-PACKAGES = {
-    "cadaver": "cadaver",
-    "curl": "curl",
-    "litmus": "litmus",
-    "mount": "mount",
-    "mount.davfs": "davfs2",
-    "rclone": "rclone",
-    "umount": "mount",
-}
-#: Where Debian keeps programs for root, which are not on everybody's PATH.
-SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
 #: Seconds between interim responses, and before the first, in `slow`.
 BEAT = 0.1
 #: Files in `tree`.
@@ -34,25 +23,10 @@ FILES = 30
 SIZE = 4 * 1024 * 1024
 
 
-def _missing(reason: str) -> NoReturn:
-    """In CI what a test needs has to be there; elsewhere the test is skipped."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def client() -> Callable[[str], str]:
     """``client("litmus")`` is the path of a program; says how to get one that is missing."""
-
-    def found(name: str) -> str:
-        where = os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS])
-        program = shutil.which(name, path=where)
-        if program is None:
-            _missing(f"{name} is missing; sudo apt-get install {PACKAGES[name]}")
-        return program
-
-    return found
+    return programs.find
 
 
 @pytest.fixture
@@ -60,21 +34,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program with a home and a working folder of its own, and no terminal."""
     home = tmp_path / "home"
     home.mkdir()
-
-    def ran(*command: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=DEADLINE,
-            check=False,
-            cwd=home,
-            env={**os.environ, "HOME": str(home), "LC_ALL": "C.UTF-8"},
-        )
-
-    return ran
+    return partial(programs.run, home=home)
 
 
 @pytest.fixture
@@ -83,14 +43,16 @@ def may_mount(client: Callable[[str], str]) -> None:
     client("mount")
     client("umount")
     if os.geteuid() != 0:
-        _missing("only root can mount; run the tests as root")
+        programs.missing("only root can mount; run the tests as root")
 
 
 @pytest.fixture
 def may_mount_fuse(may_mount: None) -> None:
     """Only where the kernel lets programs be file systems."""
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        _missing("/dev/fuse is missing; in a container: --device /dev/fuse --cap-add SYS_ADMIN")
+        programs.missing(
+            "/dev/fuse is missing; in a container: --device /dev/fuse --cap-add SYS_ADMIN"
+        )
 
 
 @pytest.fixture

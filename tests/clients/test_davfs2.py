@@ -2,19 +2,15 @@
 
 import errno
 import os
-import select
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from harness.server import DEADLINE, RunningServer, Serve
+from harness.clients.davfs2 import mounted
+from harness.server import RunningServer, Serve
 from harness.trees import contents, plant
 from harness.waiting import until
 
@@ -31,63 +27,9 @@ Mount = Callable[[RunningServer], Path]
 @pytest.fixture
 def davfs(client: Callable[[str], str], may_mount_fuse: None) -> Iterator[Mount]:
     """Mount a server's root with davfs2; unmounted, and its process ended, with the test."""
-    program = client("mount.davfs")
-    with ExitStack() as mounted:
-
-        def mount(server: RunningServer) -> Path:
-            # Not below pytest's folder: mount.davfs serves as the user davfs2, who cannot enter it.
-            folder = Path(tempfile.mkdtemp(prefix="davkeep-davfs2-"))
-            folder.chmod(0o755)
-            mounted.callback(shutil.rmtree, folder, ignore_errors=True)
-            for name in ("cache", "mount"):
-                (folder / name).mkdir()
-            shutil.chown(folder / "cache", group="davfs2")
-            (folder / "cache").chmod(0o770)
-            settings = folder / "davfs2.conf"
-            settings.write_text(
-                f"read_timeout {PATIENCE}\nuse_locks 1\nask_auth 0\ncache_dir {folder}/cache\n"
-            )
-            point = folder / "mount"
-            mounted.callback(_unmount, point)
-            done = subprocess.run(
-                [program, server.url, point, "-o", f"conf={settings}"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=DEADLINE,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            return point
-
-        yield mount
-
-
-def _unmount(point: Path) -> None:
-    """Without davfs2's own helper (-i), which would wait for a process that hangs."""
-    pid = _process_of(point)
-    subprocess.run(["umount", "-i", "-l", point], check=False, capture_output=True)
-    if pid is None:
-        return
-    with suppress(ProcessLookupError):
-        process = os.pidfd_open(pid)
-        try:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                signal.pidfd_send_signal(process, number)
-                if select.select([process], [], [], 10)[0]:
-                    break
-        finally:
-            os.close(process)
-
-
-def _process_of(point: Path) -> int | None:
-    """The mount.davfs that serves a mount point: the one whose command line names it."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if words[0].endswith(b"mount.davfs") and os.fsencode(point) in words:
-                return int(folder.name)
-    return None
+    client("mount.davfs")
+    with ExitStack() as mounts:
+        yield lambda server: mounts.enter_context(mounted(server.url, PATIENCE))
 
 
 @pytest.fixture

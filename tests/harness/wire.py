@@ -115,9 +115,13 @@ class Wire:
         while not isinstance(piece := self.event(), h11.EndOfMessage):
             assert isinstance(piece, h11.Data), f"the response was cut: {piece!r}"
             body += bytes(piece.data)
+        self.ready()
+        return Response(tuple(interims), event.status_code, fields, body)
+
+    def ready(self) -> None:
+        """Be ready for another request, if this connection can carry one."""
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
-        return Response(tuple(interims), event.status_code, fields, body)
 
     def ask(
         self,

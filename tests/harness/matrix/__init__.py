@@ -1,0 +1,1 @@
+"""Every client through every proxy: who is kept, who gives up, and who is broken by what."""
