@@ -21,6 +21,9 @@ from davkeep.words.status import reason
 #: What is sent while there is nothing to say; white space between elements means nothing in XML.
 WHITE_SPACE = b"\n"
 
+#: nginx hands on at once what it would collect otherwise, and keeps the field to itself.
+UNBUFFERED = ("X-Accel-Buffering", "no")
+
 
 @dataclass(frozen=True)
 class EarlyMultistatus:
@@ -36,7 +39,7 @@ class EarlyMultistatus:
 
     def send(self, request: Request) -> Iterable[bytes]:
         """Begin the response, and hold the connection until there is more to say."""
-        request.start_response(f"207 {reason(207)}", [("Content-Type", XML)])
+        request.start_response(f"207 {reason(207)}", [("Content-Type", XML), UNBUFFERED])
         return self._hold(request, PROLOGUE)
 
     def _hold(self, request: Request, said: bytes) -> Iterable[bytes]:

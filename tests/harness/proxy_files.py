@@ -80,7 +80,7 @@ backend davkeep
 
 SQUID = """
 http_port 127.0.0.1:{port} accel vhost
-cache_peer 127.0.0.1 parent {server} 0 no-query no-digest no-netdb-exchange originserver
+cache_peer 127.0.0.1 parent {server} 0 no-query no-digest no-netdb-exchange originserver login=PASS
 never_direct allow all
 http_access allow all
 cache deny all
