@@ -1,8 +1,11 @@
-"""How an operation's outcome reaches its client: at once, or after the connection was held."""
+"""How an operation's outcome reaches its client: at once, after the connection was held, or by way
+of a status monitor.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from davkeep.dav.accepted import Wish, accepted
 from davkeep.dav.answers import Answer, Pending, Reply, failure_answer
 from davkeep.dav.early import EarlyMultistatus
 from davkeep.dav.multistatus import failures_answer
@@ -17,21 +20,32 @@ from davkeep.words.failure import Failure
 RETRY_AFTER_STOP = 30
 
 
+def _nothing() -> None:
+    """Nothing is to be done."""
+
+
 def deliver(site: Site, request: Request, operation: Operation) -> Reply:
     """Drive the first moments of ``operation``, then answer it or hold the connection."""
-    site.registry.begin(operation, site.configuration.davkeep.operations.grace)
-    return Delivery(site, request, operation).reply()
+    wish = Wish.of(request)
+    grace = site.configuration.davkeep.operations.grace
+    site.registry.begin(operation, grace if wish is None else min(grace, wish.seconds))
+    return Delivery(site, request, operation, wish).reply()
 
 
 class Delivery:
     """The answer of one request that asked for, or joined, ``operation``."""
 
-    def __init__(self, site: Site, request: Request, operation: Operation) -> None:
+    def __init__(
+        self, site: Site, request: Request, operation: Operation, wish: Wish | None
+    ) -> None:
         """Choose how it is delivered: by the request and what its client can bear."""
         self._site = site
         self._request = request
         self._operation = operation
-        self._plan = Plan(Facts.of(request.environ), site.beats)
+        self._wish = wish
+        #: When 202 is answered, by the monotonic clock; None: never.
+        self._until = None if wish is None else site.monotonic() + wish.seconds
+        self._plan = Plan(Facts.of(request.environ), site.beats, is_bounded=self._until is not None)
         self._waiter = _Waiter(
             operation,
             is_early=self._plan.client.effective_point,
@@ -39,9 +53,28 @@ class Delivery:
         )
 
     def reply(self) -> Reply:
-        """The final response, or what has to be waited for first."""
+        """The final response, 202 for one who prefers that, or what has to be waited for first."""
+        if self._wish is not None and not self._wish.seconds:
+            return self._accepted(self._wish)
+        return self._answered() or Pending(self._waiting, self._resumed)
+
+    def _answered(self) -> Answer | None:
         outcome = self._outcome()
-        return Pending(self._waiting, self._resumed) if outcome is None else _answer(outcome)
+        if outcome is not None:
+            return _answer(outcome)
+        if self._wish and self._until is not None and self._site.monotonic() >= self._until:
+            return self._accepted(self._wish)
+        return None
+
+    def _accepted(self, wish: Wish) -> Answer:
+        """From now on its client is one that looks at the status monitor: that counts as waiting,
+        and a repeat after the end is a new request.
+        """
+        registry = self._site.registry
+        self._operation.subscribe(_nothing)
+        self._waiter.release()
+        self._request.exchange.when_delivered(partial(registry.delivered, self._operation))
+        return accepted(self._operation, wish, registry.lanes.now())
 
     def _outcome(self) -> Outcome | None:
         """How it ended; None while that is not to be told. NoAnswer where it never will be."""
@@ -58,16 +91,16 @@ class Delivery:
         return operation.outcome
 
     def _resumed(self) -> Reply:
-        """Woken by the outcome, or by the plan, because it is time to begin a multi-status."""
-        outcome = self._outcome()
-        if outcome is not None:
-            return _answer(outcome)
-        if self._plan.may_begin:
+        """Woken by the outcome, by the plan, because it is time to begin a multi-status, or because
+        its client has waited as long as it would.
+        """
+        answer = self._answered()
+        if answer is None and self._plan.may_begin:
             return EarlyMultistatus(self._operation, self._outcome, self._waiting_begun)
-        return Pending(self._waiting, self._resumed)
+        return answer or Pending(self._waiting, self._resumed)
 
     def _waiting(self, resume: Callable[[], Iterable[bytes]]) -> Waiting:
-        return self._wait(resume, beat=self._plan)
+        return self._wait(resume, beat=self._plan, deadline=self._until)
 
     def _waiting_begun(self, resume: Callable[[], Iterable[bytes]]) -> Waiting:
         """Until there is more to say than white space, or it is time for that."""
@@ -107,10 +140,6 @@ def _answer(outcome: Outcome) -> Answer:
             fields=outcome.fields,
         )
     )
-
-
-def _nothing() -> None:
-    """Nothing is to be given back."""
 
 
 def when_free(
@@ -167,10 +196,14 @@ class _Waiter:
         if former is not None:
             self._operation.unsubscribe(former)
 
-    def leave(self) -> None:
-        """The client has gone."""
+    def release(self) -> None:
+        """Wait no more."""
         if self._callback is not None:
             self._operation.unsubscribe(self._callback)
+
+    def leave(self) -> None:
+        """The client has gone."""
+        self.release()
         if self._cancels:
             self._operation.abandon()
 

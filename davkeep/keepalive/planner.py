@@ -54,6 +54,8 @@ class Plan:
 
     facts: Facts
     settings: Settings = field(default_factory=Settings)
+    #: Whether something else answers before patience is over, so that no multi-status is begun.
+    is_bounded: bool = False
 
     def next_step(
         self, elapsed: float, sent: int, *, continues: int = 0, begun: bool = False
@@ -160,7 +162,7 @@ class Plan:
         """Whether an early multi-status may keep this client waiting."""
         if self.settings.interim is Mode.NEVER or not self.client.multistatus:
             return False
-        if self.facts.method not in MULTISTATUS_METHODS:
+        if self.is_bounded or self.facts.method not in MULTISTATUS_METHODS:
             return False
         if self.proxy is None:
             return self.facts.version >= FIRST_VERSION

@@ -5,9 +5,14 @@ from typing import Any
 
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome
+from davkeep.operations.state import State
+from davkeep.words.status import reason
 
 #: Below it, each operation's status monitor is called after its identifier.
 MONITORS = "/.davkeep/operations/"
+
+#: After it, the same in the words that ownCloud's clients know.
+JOB = "/job"
 
 
 def describe(
@@ -42,6 +47,22 @@ def describe(
         "errors_total": len(outcome.failures) if outcome else 0,
         "statusUrl": f"{MONITORS}{operation.id}",
     }
+
+
+def describe_job(operation: Operation) -> dict[str, Any]:
+    """Return the operation as the JSON object that `OC-JobStatus-Location` names.
+
+    The states are ownCloud's: init, started, finished, error. ``ETag`` is there where the final
+    response has one.
+    """
+    state, outcome = operation.standing
+    if outcome is None:
+        return {"status": "init" if state is State.PENDING else "started"}
+    if state is State.SUCCEEDED:
+        fields = dict(outcome.fields)
+        return {"status": "finished", **({"ETag": fields["ETag"]} if "ETag" in fields else {})}
+    text = outcome.explanation or reason(outcome.status)
+    return {"status": "error", "errorCode": outcome.status, "errorMessage": text}
 
 
 def rfc3339(moment: float) -> str:

@@ -1,6 +1,7 @@
 import json
 
 from davkeep.operations import MemberFailure, Operation, Outcome, State, describe
+from davkeep.operations.description import describe_job
 
 
 def _operation() -> Operation:
@@ -67,3 +68,32 @@ def test_it_becomes_json() -> None:
     """Whatever was asked for, the description can be sent: a name of any bytes is escaped."""
     operation = Operation(owner="\udcff", method="PUT", source="/\udcff", created=0.0)
     assert json.loads(json.dumps(describe(operation)))["source"] == "/\udcff"
+
+
+def _ended(outcome: Outcome) -> Operation:
+    operation = _operation()
+    operation.begin()
+    operation.end(outcome.state, outcome)
+    return operation
+
+
+def test_a_job_of_owncloud() -> None:
+    """Before it begins, while it runs, and each end."""
+    operation = _operation()
+    assert describe_job(operation) == {"status": "init"}
+    operation.begin()
+    assert describe_job(operation) == {"status": "started"}
+    stored = Outcome(201, fields=(("ETag", '"1-2"'),))
+    assert describe_job(_ended(stored)) == {"status": "finished", "ETag": '"1-2"'}
+    assert describe_job(_ended(Outcome(204))) == {"status": "finished"}
+    assert describe_job(_ended(Outcome(507, explanation="The disk is full."))) == {
+        "status": "error",
+        "errorCode": 507,
+        "errorMessage": "The disk is full.",
+    }
+    partly = Outcome(207, (MemberFailure("/a/b", 403),))
+    assert describe_job(_ended(partly)) == {
+        "status": "error",
+        "errorCode": 207,
+        "errorMessage": "Multi-Status",
+    }
