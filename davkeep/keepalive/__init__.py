@@ -2,7 +2,15 @@
 and who sends them.
 """
 
-from davkeep.keepalive.exchange import Exchange, IncompleteBody, NoAnswer, Schedule, Waiting
+from davkeep.keepalive.exchange import (
+    Exchange,
+    FileContent,
+    FileSlice,
+    IncompleteBody,
+    NoAnswer,
+    Schedule,
+    Waiting,
+)
 from davkeep.keepalive.facts import Facts, Mode, Settings
 from davkeep.keepalive.planner import Action, Plan, Step
 from davkeep.keepalive.profiles import DEFAULT_CAP, Profile
@@ -14,6 +22,8 @@ __all__ = [
     "Action",
     "Exchange",
     "Facts",
+    "FileContent",
+    "FileSlice",
     "IncompleteBody",
     "Mode",
     "NoAnswer",

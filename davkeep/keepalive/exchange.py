@@ -6,7 +6,8 @@ calls `hold()` and returns an empty iterable. No thread waits: the connection is
 thread comes back to it when it is over.
 """
 
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +48,35 @@ class Waiting:
     disconnected: Callable[[], None] = lambda: None
     #: What waits, for the log, e.g. "COPY /a".
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """A part of an open file, as a piece of a response's content."""
+
+    fd: int
+    #: Where it begins in the file, and how long it is, in bytes.
+    position: int
+    length: int
+
+    def __len__(self) -> int:
+        """Return its length in bytes."""
+        return self.length
+
+
+class FileContent(ABC):
+    """Content of which the server can have the kernel send parts; others iterate over its bytes.
+
+    Its response has a Content-Length. Where a file has become shorter, it is cut (`NoAnswer`).
+    """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield all of it, read."""
+
+    @abstractmethod
+    def pieces(self) -> Iterator[bytes | FileSlice]:
+        """Yield all of it, files unread."""
 
 
 class Exchange(Protocol):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cheroot.wsgi import Gateway_10
 
-from davkeep.keepalive.exchange import IncompleteBody, NoAnswer, Waiting
+from davkeep.keepalive.exchange import FileContent, FileSlice, IncompleteBody, NoAnswer, Waiting
 from davkeep.keepalive.lot import Interims
 from davkeep.server.request import CutResponse, Request
 from davkeep.server.stream import Disconnected
@@ -115,9 +115,12 @@ class Gateway(Gateway_10):
 
     def write(self, chunk: bytes) -> None:
         """Write a piece of the body. ValueError if that is more than was declared."""
+        self._write(chunk)
+
+    def _write(self, chunk: bytes | FileSlice) -> None:
         if not self.started_response:
             raise RuntimeError("write() was called before start_response()")
-        if not isinstance(chunk, bytes):
+        if not isinstance(chunk, (bytes, FileSlice)):
             raise TypeError("an application yields bytes")
         left = self.remaining_bytes_out
         if left is not None and self._owes_body():
@@ -125,7 +128,10 @@ class Gateway(Gateway_10):
                 raise ValueError("the body is longer than its Content-Length")
             self.remaining_bytes_out = left - len(chunk)
         self._begin_response()
-        self.req.write(chunk)
+        if isinstance(chunk, FileSlice):
+            self.req.write_file(chunk)
+        else:
+            self.req.write(chunk)
 
     # Called by the connection
 
@@ -182,9 +188,10 @@ class Gateway(Gateway_10):
             if isinstance(iterable, (list, tuple)) and self.waiting is None:
                 # PEP 3333, Handling the Content-Length Header.
                 self.req.known_length = sum(map(len, iterable))
-            for chunk in iterable:
+            chunks = iterable.pieces() if isinstance(iterable, FileContent) else iterable
+            for chunk in chunks:
                 if chunk:
-                    self.write(chunk)
+                    self._write(chunk)
         finally:
             close = getattr(iterable, "close", None)
             if close is not None:

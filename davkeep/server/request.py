@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from cheroot.server import HTTPRequest
 
+from davkeep.keepalive.exchange import FileSlice, NoAnswer
 from davkeep.server.body import Body, ChunkedBody, SizedBody, as_input
 from davkeep.server.framing import Framing, asks_to_close, field_value, frame
 from davkeep.server.head import Head, Refusal, read_head
@@ -206,6 +207,20 @@ class Request(HTTPRequest):
         if chunk and self.chunked_write:
             chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
         self._send(chunk)
+
+    def write_file(self, part: FileSlice) -> None:
+        """Send a part of a file as a piece of a body whose length is known.
+
+        NoAnswer if the file ends before; ValueError where the body has to be sent in chunks.
+        """
+        self.ensure_headers_sent()
+        if self.chunked_write:
+            raise ValueError("a part of a file needs a Content-Length")
+        if self._framing is None or not self._framing.has_body:
+            return
+        self._send(b"")
+        if self.conn.wfile.write_file(part.fd, part.position, part.length) < part.length:
+            raise NoAnswer("the file got shorter while it was sent")
 
     def finish(self) -> None:
         """The body is complete."""

@@ -2,6 +2,8 @@
 time.
 """
 
+import os
+import select
 import socket
 import ssl
 import time
@@ -11,6 +13,11 @@ LINE_BLOCK = 16 * 1024
 
 #: Bytes written in one call, so that the timeout counts for a block and not for a whole response.
 WRITE_BLOCK = 64 * 1024
+
+#: Bytes of a file that the kernel is given to send at once, and that are read at once where it
+#: cannot: under TLS, and from some file systems.
+SEND_BLOCK = 4 * 1024 * 1024
+READ_BLOCK = 256 * 1024
 
 
 class Disconnected(ConnectionError):
@@ -108,6 +115,7 @@ class Outlet:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._kernel_sends = not isinstance(sock, ssl.SSLSocket)
         #: Reading of `time.monotonic()` since which a write waits for the peer; None: none does.
         self.waits_since: float | None = None
 
@@ -122,6 +130,53 @@ class Outlet:
             raise Disconnected(f"writing: {error}") from error
         finally:
             self.waits_since = None
+
+    def write_file(self, fd: int, position: int, length: int) -> int:
+        """Write `length` bytes of a file; fewer, which are returned, if it ends before.
+
+        OSError if it cannot be read.
+        """
+        end = position + length
+        while position < end:
+            count = self._write_some_of(fd, position, end - position)
+            if not count:
+                break
+            position += count
+        return length - (end - position)
+
+    def _write_some_of(self, fd: int, position: int, length: int) -> int:
+        if self._kernel_sends:
+            try:
+                return self._send_some_of(fd, position, min(length, SEND_BLOCK))
+            except Disconnected:
+                raise
+            except OSError:
+                # If it is the file that cannot be read, reading will say so.
+                self._kernel_sends = False
+        block = os.pread(fd, min(length, READ_BLOCK), position)
+        self.write(block)
+        return len(block)
+
+    def _send_some_of(self, fd: int, position: int, length: int) -> int:
+        """Have the kernel send a part of a file that fits into the send buffer."""
+        self.waits_since = time.monotonic()
+        try:
+            while True:
+                try:
+                    return os.sendfile(self._socket.fileno(), fd, position, length)
+                except BlockingIOError:
+                    self._wait_for_room()
+        except (ConnectionError, TimeoutError) as error:
+            raise Disconnected(f"writing: {error}") from error
+        finally:
+            self.waits_since = None
+
+    def _wait_for_room(self) -> None:
+        room = select.poll()
+        room.register(self._socket, select.POLLOUT)
+        timeout = self._socket.gettimeout()
+        if not room.poll(None if timeout is None else timeout * 1000):
+            raise TimeoutError("timed out")
 
 
 def open_stream(sock: socket.socket, mode: str, _size: int = -1) -> Inlet | Outlet:

@@ -9,15 +9,19 @@ from davkeep.dav.checks import check_conditions
 from davkeep.dav.media import media_type
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
-from davkeep.keepalive import NoAnswer
+from davkeep.keepalive import FileContent, FileSlice, NoAnswer
 from davkeep.trees.share import Entry, etag_of
 from davkeep.words.conditions import if_range_holds
 from davkeep.words.failure import Failure
 from davkeep.words.fields import format_http_date
 from davkeep.words.ranges import parse_range
 
-#: Bytes read and written at once.
+#: Bytes read at once.
 BLOCK = 256 * 1024
+
+#: The most bytes that are read here, to go out together with the head; of more the server sends a
+#: part of the file.
+SMALL = 64 * 1024
 
 
 def get(site: Site, request: Request) -> Answer:
@@ -91,8 +95,8 @@ def _several(
     return Answer(206, head, content.of(parts))
 
 
-class Content:
-    """What is sent of an open file, in blocks; closes the file."""
+class Content(FileContent):
+    """What is sent of an open file; closes the file."""
 
     def __init__(self, fd: int) -> None:
         """Take over ``fd``."""
@@ -104,18 +108,31 @@ class Content:
         self._parts = parts
         return self
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the blocks. Raises NoAnswer when the file ends too early."""
+    def pieces(self) -> Iterator[bytes | FileSlice]:
+        """Yield what is small as bytes, to go out together with the head."""
         for head, position, length in self._parts:
             if head:
                 yield head
-            while length:
-                block = os.pread(self._fd, min(BLOCK, length), position)
-                if not block:
-                    raise NoAnswer("the file got shorter while it was sent")
-                yield block
-                position += len(block)
-                length -= len(block)
+            if length > SMALL:
+                yield FileSlice(self._fd, position, length)
+            elif length:
+                yield self._read(position, length)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes, in blocks. Raises NoAnswer when the file ends too early."""
+        for head, position, length in self._parts:
+            yield head
+            for done in range(0, length, BLOCK):
+                yield self._read(position + done, min(BLOCK, length - done))
+
+    def _read(self, position: int, length: int) -> bytes:
+        block = b""
+        while len(block) < length:
+            more = os.pread(self._fd, length - len(block), position + len(block))
+            if not more:
+                raise NoAnswer("the file got shorter while it was sent")
+            block += more
+        return block
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
