@@ -104,7 +104,9 @@ def _target(environ: Environ) -> UrlPath:
 
 
 def _logged(environ: Environ, start_response: StartResponse) -> StartResponse:
-    """``start_response`` that writes the access log's line."""
+    """``start_response`` that writes the access log's line, if it is kept."""
+    if not _access.isEnabledFor(logging.INFO):
+        return start_response
     begun = time.monotonic()
 
     def start(status: str, fields: list[tuple[str, str]], _: Any = None) -> Any:

@@ -6,6 +6,7 @@ writes it; `cut()` and `waits_for_client()` alone are for others.
 """
 
 import logging
+import select
 import socket
 import ssl
 import struct
@@ -161,6 +162,16 @@ class Connection(HTTPConnection):
         self._delivered = gateway.delivered
         self._settle_delivery()
         return not gateway.req.close_connection
+
+    def next_comes(self, seconds: float) -> bool:
+        """Whether the next request begins within `seconds`; not while this one waits."""
+        if self._gateway is not None or not self.server.ready:
+            return False
+        if self.rfile.has_data():
+            return True
+        arrival = select.poll()
+        arrival.register(self.socket, select.POLLIN)
+        return bool(arrival.poll(seconds * 1000))
 
     def _settle_delivery(self) -> None:
         """Tell that the last response was delivered, if the peer has acknowledged all of it."""

@@ -8,6 +8,7 @@ an error: the client did not write them, and cannot mend them.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
@@ -56,6 +57,7 @@ class _Hop:
     host: str | None = None
 
 
+@lru_cache(maxsize=1024)
 def plain(text: str) -> Address | None:
     """The IP address that `text` is; one of IPv4 in the clothes of IPv6 (`::ffff:192.0.2.1`) is
     of IPv4. None where it is no address.
@@ -73,7 +75,7 @@ def is_trusted(peer: str, trusted: Networks) -> bool:
 
     A peer without an address, on a Unix socket, is not: no network can name it.
     """
-    address = plain(peer)
+    address = plain(peer) if trusted else None
     return address is not None and any(address in network for network in trusted)
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from davkeep.server.pool import Pool
+from harness.waiting import until
 
 
 class Errand:
@@ -21,6 +22,9 @@ class Errand:
         self.begun.set()
         self.end.wait(10)
         return self.keep
+
+    def next_comes(self, seconds):
+        return False
 
     def close(self):
         self.closed.set()
@@ -43,6 +47,24 @@ class Cut(Errand):
 
     def cut(self):
         self.end.set()
+
+
+class Chat(Errand):
+    """One whose client has more to say at once."""
+
+    def __init__(self, more):
+        super().__init__(keep=True)
+        self.end.set()
+        self.more = more
+        self.threads = []
+
+    def communicate(self):
+        self.threads.append(threading.current_thread().name)
+        return super().communicate()
+
+    def next_comes(self, seconds):
+        self.more -= 1
+        return self.more >= 0
 
 
 class Computation(Errand):
@@ -226,3 +248,32 @@ def test_slow_uploads_and_downloads(open_house, until):
     until(lambda: house.server.requests.size >= 40)
     assert house.connect().is_open()
     assert house.server.requests.size <= 250 + house.server.settings.reserved
+
+
+def test_a_thread_stays_with_its_connection(make_pool):
+    """While others are free, what comes next on it is served by the thread that it has."""
+    kept = threading.Event()
+    pool = make_pool(keep=lambda conn: kept.set())
+    until(lambda: pool.idle == 2, "both wait")
+    chat = Chat(more=3)
+    pool.put(chat)
+    assert kept.wait(10)
+    assert len(chat.threads) == 4
+    assert len(set(chat.threads)) == 1
+
+
+def test_no_thread_stays_where_none_is_free(make_pool):
+    """The last free thread does not stay, and no thread of a result."""
+    kept = threading.Event()
+    pool = make_pool(keep=lambda conn: kept.set(), maximum=2)
+    busy = Errand()
+    pool.put(busy)
+    assert busy.begun.wait(10)
+    first, second = Chat(more=3), Chat(more=3)
+    pool.put(first)
+    assert kept.wait(10)
+    kept.clear()
+    pool.deliver(second)
+    assert kept.wait(10)
+    assert (len(first.threads), len(second.threads)) == (1, 1)
+    busy.end.set()
