@@ -5,16 +5,19 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 
 from davkeep.dav.application import Application
+from davkeep.dav.delivery import answer_of
+from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
 from davkeep.dav.site import Site, instance_of
 from davkeep.front import front
 from davkeep.keepalive import Settings
 from davkeep.monitor.resources import Resources
-from davkeep.operations import Lanes, Limits, Registry, most_begun
+from davkeep.operations import Lanes, Limits, Outcome, Registry, most_begun
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.database import Database, StateInUse, StateTooNew
 from davkeep.store.deliveries import Deliveries
@@ -138,7 +141,7 @@ def make_server(configuration: Configuration, site: Site) -> Server:
     settings = ServerSettings.from_server_args(arguments)
     if configuration.suppress_version_info:
         settings = replace(settings, server_name="davkeep")
-    application = Application(site, Resources(configuration).find)
+    application = Application(site, Resources(configuration, site.registry, replay).find)
     return Server(
         (configuration.host, configuration.port),
         front(application, configuration.davkeep.trusted_proxies),
@@ -146,6 +149,11 @@ def make_server(configuration: Configuration, site: Site) -> Server:
         tls=_tls(configuration),
         drain=site.registry.stop,
     )
+
+
+def replay(outcome: Outcome, method: str, start_response: StartResponse) -> Iterable[bytes]:
+    """Send the final response of an operation to a request of ``method`` that asks for it."""
+    return answer_of(outcome).send_as(method, start_response)
 
 
 def _tls(configuration: Configuration) -> TlsAdapter | None:

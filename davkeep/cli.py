@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from davkeep import __version__
-from davkeep.client import command
+from davkeep.client import command, ops
 from davkeep.settings import Overrides, load, read
 from davkeep.settings.users import ALLOWED
 from davkeep.words.configuration import ConfigurationError
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_profiles(commands.add_parser("profiles", help=tables, allow_abbrev=False))
     asked = "find out what a proxy makes of interim responses"
     _add_probe(commands.add_parser("probe", help=asked, allow_abbrev=False))
+    _add_ops(commands.add_parser("ops", help="show or cancel operations", allow_abbrev=False))
     return parser
 
 
@@ -68,6 +69,11 @@ def _add_profiles(profiles: argparse.ArgumentParser) -> None:
 def _add_probe(probe: argparse.ArgumentParser) -> None:
     command.add_options(probe)
     probe.set_defaults(run=command.run)
+
+
+def _add_ops(parser: argparse.ArgumentParser) -> None:
+    ops.add_options(parser)
+    parser.set_defaults(run=ops.run)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.inside import Start, servers_inside
 from harness.server import RunningServer, Serve
 from harness.wire import Wire
 
@@ -67,3 +68,10 @@ def wire() -> Iterator[Any]:
             return opened.enter_context(Wire(server.host, server.port, **options))
 
         yield connect
+
+
+@pytest.fixture
+def inside(tmp_path: Path, root: Path) -> Iterator[Start]:
+    """Start a server in this process."""
+    with servers_inside(tmp_path, root) as start:
+        yield start

@@ -33,6 +33,7 @@ STRANGERS = {
     "lxml": "dav",
     "sqlite3": "store",
     "h11": "client",
+    "rich": "client",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

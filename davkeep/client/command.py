@@ -2,15 +2,12 @@
 
 import argparse
 import json
-import sys
 
-from davkeep.client.address import CannotAsk, parse_url, tls_context
-from davkeep.client.credentials import VARIABLE, find
+from davkeep.client.credentials import find
+from davkeep.client.options import PASSWORD, add_access_options, address_of, status_of
 from davkeep.client.probe import Prober
+from davkeep.client.session import Session
 from davkeep.client.verdict import Verdict, judge
-
-#: Exit status where nothing can be recommended.
-UNKNOWN = 1
 
 #: As the server bounds them; the patience is outlasted by half.
 MOST, LONGEST, LONGEST_PATIENCE = 200, 300.0, 200.0
@@ -20,11 +17,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.description = (
         "Ask a running server, through its public URL, for interim responses, and say what became"
-        " of them and what to configure. Takes less than a minute without --patience. The password"
-        f" of --user comes from {VARIABLE}, ~/.netrc or the terminal."
+        f" of them and what to configure. Takes less than a minute without --patience. {PASSWORD}"
     )
     parser.add_argument("url", metavar="URL", help="the server's public URL")
-    parser.add_argument("--user", metavar="NAME", help="an administrator's name")
+    add_access_options(parser, "an administrator's name")
     parser.add_argument(
         "--count", type=_count, default=100, help="interim responses to go up to (default: 100)"
     )
@@ -37,9 +33,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="the proxy's timeout; also find out whether a 102 renews it, in three times as long",
     )
-    trust = parser.add_mutually_exclusive_group()
-    trust.add_argument("--cafile", metavar="FILE", help="certificates of who is trusted (PEM)")
-    trust.add_argument("--insecure", action="store_true", help="do not check the certificate")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -63,20 +56,18 @@ def _within(text: str, most: float, allowed: str, number: float) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Probe, print, and return the exit status."""
-    try:
-        verdict = _verdict(arguments)
-    except CannotAsk as error:
-        print(f"davkeep: {error}", file=sys.stderr, flush=True)
-        return UNKNOWN
-    if arguments.json:
+    return status_of(lambda: _print(_verdict(arguments), as_json=arguments.json))
+
+
+def _print(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
         print(json.dumps(verdict.as_json(), indent=2))
     else:
         print("\n".join(verdict.sentences))
-    return 0
 
 
 def _verdict(arguments: argparse.Namespace) -> Verdict:
-    address = parse_url(arguments.url, tls_context(arguments.cafile, arguments.insecure))
-    prober = Prober(address, find(arguments.user, address.host))
+    address = address_of(arguments.url, arguments)
+    prober = Prober(Session(address, find(arguments.user, address.host), "probe"))
     findings = prober.findings(arguments.count, arguments.seconds, arguments.patience)
     return judge(findings, address.authority)

@@ -1,9 +1,9 @@
 """`davkeep probe URL`: what becomes of interim responses on the way from a server to here."""
 
-from davkeep.client.address import Address, CannotAsk
-from davkeep.client.credentials import Credentials
+from davkeep.client.address import CannotAsk
+from davkeep.client.session import Session, problem
 from davkeep.client.trials import Findings, Trial, run
-from davkeep.client.wire import Heard, ask
+from davkeep.client.wire import Heard
 
 #: The reserved resource, below the URL.
 RESOURCE = ".davkeep/probe"
@@ -16,23 +16,18 @@ MARGIN = 5.0
 
 #: What a status of the first probe means.
 _MEANINGS = {
-    401: "the server wants credentials, or refuses those that were given (--user)",
     403: "only an administrator may do this",
-    404: "there is no davkeep, or not at this URL",
     405: "there is no davkeep that can be probed",
-    502: "the proxy does not reach the server",
     429: "other probes are running; try again when they have ended",
-    503: "the server or the proxy is too busy",
 }
 
 
 class Prober:
     """Asks one server for probes."""
 
-    def __init__(self, address: Address, credentials: Credentials | None) -> None:
+    def __init__(self, session: Session) -> None:
         """Nothing is sent yet."""
-        self._address = address
-        self._credentials = credentials
+        self._session = session
 
     def findings(self, count: int, seconds: float, patience: float | None) -> Findings:
         """Run all experiments. Raises CannotAsk."""
@@ -49,27 +44,11 @@ class Prober:
         return trial
 
     def _trial(self, count: int, seconds: float) -> Trial:
-        """One experiment; asked again with credentials if the server wants them."""
-        trial = self._once(count, seconds)
-        heard, credentials = trial.heard, self._credentials
-        if heard.status != 401 or credentials is None:
-            return trial
-        if not credentials.answer(heard.fields.get("www-authenticate", "")):
-            raise CannotAsk("the server wants credentials of a kind that is not known here")
-        return self._once(count, seconds)
-
-    def _once(self, count: int, seconds: float) -> Trial:
-        target = f"{self._address.path}{RESOURCE}?count={count}&seconds={seconds:g}"
-        fields = self._credentials.fields("POST", target) if self._credentials else {}
-        heard = ask(self._address, "POST", target, fields, seconds + MARGIN)
-        return Trial(count, seconds, heard)
+        """One experiment."""
+        resource = f"{RESOURCE}?count={count}&seconds={seconds:g}"
+        return Trial(count, seconds, self._session.ask("POST", resource, seconds + MARGIN))
 
 
 def _problem(heard: Heard) -> str:
     """Why there can be no probe."""
-    if heard.status is None:
-        return f"no answer came: the response is {heard.end.value}"
-    meaning = _MEANINGS.get(heard.status, "that is no answer to a probe")
-    told = heard.content.decode("utf-8", "replace").partition("\n")[2].strip()
-    is_text = heard.fields.get("content-type", "").startswith("text/plain")
-    return f"{heard.status}: {meaning}" + (f". It says: {told}" if told and is_text else "")
+    return problem(heard, _MEANINGS, "that is no answer to a probe")

@@ -13,13 +13,12 @@ from typing import Any
 
 import h11
 
-from davkeep import __version__
 from davkeep.client.address import Address, CannotAsk
 
 #: Seconds for opening a connection.
 CONNECT_WITHIN = 10.0
 
-#: Most of an answer's content that is kept, in bytes.
+#: Most of an answer's content that is kept unless more is asked for, in bytes.
 MOST_CONTENT = 1 << 20
 
 BLOCK = 65536
@@ -68,16 +67,22 @@ class Heard:
 
 
 def ask(
-    address: Address, method: str, target: str, fields: Mapping[str, str], within: float
+    address: Address,
+    method: str,
+    target: str,
+    fields: Mapping[str, str],
+    within: float,
+    most_content: int = MOST_CONTENT,
 ) -> Heard:
     """Send a request without a body, and listen for at most `within` seconds.
 
-    Raises CannotAsk if there is no connection.
+    No more than `most_content` bytes of the answer's content are kept. Raises CannotAsk if there is
+    no connection.
     """
     heard = Heard()
     with _connect(address) as sock:
         heard.local = sock.getsockname()[:2]
-        _Listening(sock, heard, time.monotonic() + within).run(
+        _Listening(sock, heard, time.monotonic() + within, most_content).run(
             _request(address, method, target, fields)
         )
     return heard
@@ -97,7 +102,6 @@ def _connect(address: Address) -> socket.socket:
 def _request(address: Address, method: str, target: str, fields: Mapping[str, str]) -> h11.Request:
     own = {
         "Host": address.authority,
-        "User-Agent": f"davkeep-probe/{__version__}",
         "Content-Length": "0",
         "Connection": "close",
     }
@@ -106,10 +110,12 @@ def _request(address: Address, method: str, target: str, fields: Mapping[str, st
 
 
 class _Listening:
-    def __init__(self, sock: socket.socket, heard: Heard, until: float) -> None:
+    def __init__(self, sock: socket.socket, heard: Heard, until: float, most_content: int) -> None:
         self._sock = sock
         self._heard = heard
         self._until = until
+        self._room = most_content
+        self._content: list[bytes] = []
         self._h11 = h11.Connection(h11.CLIENT)
         self._begun = time.monotonic()
 
@@ -130,6 +136,7 @@ class _Listening:
             self._heard.end = End.CLOSED if closed else End.MALFORMED
         except OSError:
             self._heard.end = End.CLOSED
+        self._heard.content = b"".join(self._content)
         self._heard.seconds = time.monotonic() - self._begun
 
     def _event(self) -> Any:
@@ -149,8 +156,9 @@ class _Listening:
         elif isinstance(event, h11.Response):
             self._heard.status, self._heard.fields = event.status_code, _fields(event)
         elif isinstance(event, h11.Data):
-            room = MOST_CONTENT - len(self._heard.content)
-            self._heard.content += bytes(event.data)[:room]
+            block = bytes(event.data)[: self._room]
+            self._content.append(block)
+            self._room -= len(block)
         elif isinstance(event, h11.EndOfMessage):
             self._heard.end = End.COMPLETE
             return False

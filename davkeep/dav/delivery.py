@@ -61,7 +61,7 @@ class Delivery:
     def _answered(self) -> Answer | None:
         outcome = self._outcome()
         if outcome is not None:
-            return _answer(outcome)
+            return answer_of(outcome)
         if self._wish and self._until is not None and self._site.monotonic() >= self._until:
             return self._accepted(self._wish)
         return None
@@ -126,7 +126,7 @@ class Delivery:
         )
 
 
-def _answer(outcome: Outcome) -> Answer:
+def answer_of(outcome: Outcome) -> Answer:
     """The final response of an operation that ended so."""
     if outcome.failures:
         return failures_answer((each.href, each.status) for each in outcome.failures)

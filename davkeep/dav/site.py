@@ -59,6 +59,7 @@ class Site:
         try:
             yield control
         finally:
+            operation.left_behind = control.left_behind
             if control.left_behind:
                 warn_left_behind(control, f"{operation.method} {operation.source}")
 

@@ -23,11 +23,12 @@ def describe(
 ) -> dict[str, Any]:
     """Return the operation as a JSON object, by the design's section 4.
 
-    ``status`` and ``explanation`` are null until it is over, a total until it is known.
+    ``ended``, ``status`` and ``explanation`` are null until it is over, a total until it is known.
+    ``left_behind``: something hidden is left that could not be removed, or not be brought back.
     ``estimated_seconds`` is what is left of it, which is nothing when it is over. ``errors`` are
     the members that a 207 names, no more than ``most_errors`` of ``errors_total``.
     """
-    (state, outcome), progress = operation.standing, operation.progress
+    (state, outcome), progress = operation.standing, operation.progress.seen()
     return {
         "id": operation.id,
         "owner": operation.owner,
@@ -36,6 +37,7 @@ def describe(
         "destination": operation.destination,
         "state": state.value,
         "created": rfc3339(operation.created),
+        "ended": rfc3339(operation.ended) if state.is_over and operation.ended else None,
         "members_done": progress.members_done,
         "members_total": progress.members_total,
         "bytes_done": progress.bytes_done,
@@ -43,6 +45,7 @@ def describe(
         "estimatedSeconds": None if state.is_over else estimated_seconds,
         "status": outcome.status if outcome else None,
         "explanation": outcome.explanation if outcome else None,
+        "left_behind": operation.left_behind,
         "errors": _errors(outcome, most_errors),
         "errors_total": len(outcome.failures) if outcome else 0,
         "statusUrl": f"{MONITORS}{operation.id}",

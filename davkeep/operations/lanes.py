@@ -21,6 +21,7 @@ from davkeep.operations.counting import CountingThread, StartCount
 from davkeep.operations.crowd import MOST_BEGUN
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome, cancelled, interrupted
+from davkeep.operations.remains import what_remains
 from davkeep.operations.state import State
 from davkeep.operations.throttle import Limits, Throttle
 from davkeep.operations.turns import QUANTUM, SHORT_QUANTUM, Driver, Turns, hands_over, yields_slot
@@ -248,11 +249,10 @@ class Lanes:
     def _end_early(self, work: Work) -> None:
         """Undo ``work``, which the calling thread owns, and say so."""
         if work.operation.is_cancel_due:
-            outcome = cancelled(remains=not work.undo())
+            outcome = cancelled(what_remains(work.operation, is_undone=work.undo()))
             return self._finish(work, State.CANCELLED, outcome)
         if work.operation.begin_undo():
-            undone = work.undo()
-            stands = "What it had begun was undone." if undone else "Undoing it failed."
+            stands = what_remains(work.operation, is_undone=work.undo())
         else:
             # Closing means undoing, but this one has taken effect for good. A generator that is
             # collected is closed, so it is kept.

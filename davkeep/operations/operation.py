@@ -68,6 +68,11 @@ class Operation:
         self.progress = Progress()
         self.recent = RecentRate()
         self.limits = Limits()
+        #: Seconds of the epoch at which it was over; set by the registry before its end is told.
+        self.ended: float | None = None
+        #: Whether something hidden is left that could not be removed, or not be brought back; set
+        #: by the thread that drives it.
+        self.left_behind = False
         #: Wakes the driver of a cancelled operation; set by the lanes.
         self.on_cancel: Callback = _nothing
         self._lock = threading.Lock()
@@ -128,6 +133,11 @@ class Operation:
     def is_cancel_due(self) -> bool:
         """True when the work has to be undone at its next checkpoint."""
         return self._is_cancel_requested and not self._is_irrevocable
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        """True from a cancel on until the work is undone, or has ended all the same."""
+        return self.is_cancel_due and not self._state.is_over
 
     @property
     def is_abandoned(self) -> bool:

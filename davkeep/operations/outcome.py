@@ -43,14 +43,12 @@ class Outcome:
         return State.SUCCEEDED if fine else State.FAILED
 
 
-def cancelled(remains: bool = False) -> Outcome:
+def cancelled(remains: str = "") -> Outcome:
     """Return what waiters of a cancelled operation get: 409, which clients do not repeat.
 
-    ``remains``: undoing failed, so something hidden is left.
+    ``remains`` says what stayed and what went.
     """
-    explanation = "The operation was cancelled."
-    if remains:
-        explanation += " Undoing it failed; what it left is hidden."
+    explanation = f"The operation was cancelled. {remains}".rstrip()
     return Outcome(409, explanation=explanation, condition=CANCELLED_CONDITION)
 
 

@@ -254,6 +254,7 @@ class Registry:
 
         Who gets the final response may then use the destination at once.
         """
+        operation.ended = self._clock()
         with self._lock:
             self._results.add(self._monotonic(), operation)
             self._purge()

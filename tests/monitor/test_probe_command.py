@@ -1,9 +1,7 @@
 """``davkeep probe``, directly and through stand-ins for proxies."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,15 @@ from typing import Any
 import pytest
 import trustme
 
-from harness.server import DEADLINE, RunningServer, Serve
+from harness.commands import run
+from harness.server import RunningServer, Serve
 
 from .conftest import StandIn, fails_at, swallows, takes_for_final
 
 
 def davkeep(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    return subprocess.run(
-        [sys.executable, "-m", "davkeep", "probe", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=2 * DEADLINE,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "HOME": "/nonexistent", **environ},
-        check=False,
-    )
+    return run("probe", *arguments, **environ)
 
 
 def verdict(url: str, *arguments: str) -> dict[str, Any]:

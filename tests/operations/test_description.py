@@ -28,6 +28,7 @@ def test_one_that_runs() -> None:
         "destination": "/c/",
         "state": "running",
         "created": "2023-11-14T22:13:20.250Z",
+        "ended": None,
         "members_done": 3,
         "members_total": None,
         "bytes_done": 4096,
@@ -35,6 +36,7 @@ def test_one_that_runs() -> None:
         "estimatedSeconds": 7.5,
         "status": None,
         "explanation": None,
+        "left_behind": False,
         "errors": [],
         "errors_total": 0,
         "statusUrl": "/.davkeep/operations/a1b2",
@@ -46,12 +48,22 @@ def test_one_that_is_over() -> None:
     operation = _operation()
     operation.begin()
     operation.progress.members_total = 9
+    operation.ended, operation.left_behind = 1_700_000_001.0, True
     failures = (MemberFailure("/a/x", 403), MemberFailure("/a/y", 500))
     operation.end(State.FAILED, Outcome(207, failures))
     described = describe(operation, estimated_seconds=1.0)
     assert (described["state"], described["status"]) == ("failed", 207)
     assert described["errors"] == [{"href": "/a/x", "status": 403}, {"href": "/a/y", "status": 500}]
     assert (described["members_total"], described["estimatedSeconds"]) == (9, None)
+    assert (described["ended"], described["left_behind"]) == ("2023-11-14T22:13:21.000Z", True)
+
+
+def test_no_total_is_below_what_is_done() -> None:
+    """A tree that grew after it was counted has at least as many members as were treated."""
+    operation = _operation()
+    operation.begin()
+    operation.progress.members_done, operation.progress.members_total = 7, 5
+    assert describe(operation)["members_total"] == 7
 
 
 def test_errors_can_be_limited() -> None:

@@ -31,4 +31,6 @@ def test_a_cancelled_operation_answers_409() -> None:
     """Cancelling is told by a conflict with a named condition, which clients do not repeat."""
     assert cancelled().status == 409
     assert cancelled().condition == "operation-cancelled"
-    assert cancelled(remains=True).explanation != cancelled().explanation
+    assert cancelled("Nothing is left.").explanation == (
+        "The operation was cancelled. Nothing is left."
+    )

@@ -1,19 +1,13 @@
 """What is known of how far operations are, while real clients wait for them."""
 
-import json
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from davkeep.app import make_server, make_site
 from davkeep.operations import Operation, State
-from davkeep.settings.load import Overrides, load
 from davkeep.words.progress import Progress
-from harness.server import DEADLINE
+from harness.inside import Inside, servers_inside
 from harness.trees import plant
 from harness.waiting import until
 from harness.wire import Wire
@@ -23,47 +17,11 @@ FILES = 900
 LIMIT = 450
 
 
-class Inside:
-    """A server in this process, whose operations can be looked at."""
-
-    def __init__(self, site: Any, server: Any) -> None:
-        self.registry = site.registry
-        self.host, self.port = server.url.split("/")[2].rsplit(":")
-        self.url = server.url
-
-    def wire(self) -> Wire:
-        """A new connection."""
-        return Wire(self.host, int(self.port), agent="curl/7.88.1")
-
-    def last(self) -> Operation:
-        """The operation that was admitted last."""
-        found: list[Operation] = self.registry.visible("", everything=True)
-        return found[-1]
-
-
 @pytest.fixture
 def inside(tmp_path: Path, root: Path) -> Iterator[Callable[..., Inside]]:
     """Start a server in this process; the arguments are keys of ``operations``."""
-    with ExitStack() as opened:
-
-        def start(spool: str | None = None, **operations: Any) -> Inside:
-            folder = tmp_path / "server"
-            folder.mkdir()
-            file = folder / "davkeep.yaml"
-            block = {"state": str(folder / "state"), "fsync": False, "put": {"spool": spool}}
-            # YAML understands JSON.
-            file.write_text(json.dumps({"davkeep": {**block, "operations": operations}}))
-            configuration = load(str(file), Overrides(root=str(root), port=0))
-            site = make_site(configuration, opened)
-            server = make_server(configuration, site)
-            server.prepare()
-            thread = threading.Thread(target=server.serve)
-            thread.start()
-            opened.callback(thread.join, DEADLINE)
-            opened.callback(server.stop, 0.5)
-            return Inside(site, server)
-
-        yield start
+    with servers_inside(tmp_path, root) as start:
+        yield lambda spool=None, **operations: start(operations=operations, put={"spool": spool})
 
 
 def _copy(server: Inside, wire: Wire, target: str) -> Operation:
