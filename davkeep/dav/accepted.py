@@ -53,7 +53,7 @@ def accepted(operation: Operation, wish: Wish, now: float) -> Answer:
         *_applied(wish),
     ]
     if wish.is_lazy:
-        fields.append(("OC-JobStatus-Location", f"{MONITORS}{operation.id}{JOB}"))
+        fields.append(("OC-JobStatus-Location", f"{MONITORS}{operation.id}/{JOB}"))
     return Answer(202, tuple(fields), content)
 
 

@@ -11,6 +11,7 @@ from davkeep.monitor.status_monitor import Replay, StatusMonitor
 from davkeep.monitor.statuses import RESPONSE
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Registry
+from davkeep.operations.description import JOB
 from davkeep.words.configuration import Configuration
 from davkeep.words.urls import Segments
 
@@ -49,6 +50,7 @@ class Resources:
         self._below: dict[Segments, Callable[[str], Resource]] = {
             (): about(monitor.status),
             (RESPONSE,): about(monitor.response),
+            (JOB,): about(monitor.job),
         }
 
     def find(self, segments: Segments) -> Resource | None:

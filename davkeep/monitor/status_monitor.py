@@ -21,6 +21,7 @@ from davkeep.monitor.same_origin import require_same_origin
 from davkeep.monitor.statuses import retry_after, status_of
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Operation, Outcome, Registry
+from davkeep.operations.description import describe_job
 from davkeep.words.failure import Failure
 
 #: Sends the final response of an operation that ended so, to a request of a method.
@@ -54,6 +55,17 @@ class StatusMonitor:
         """GET: the final response; while there is none, what `status` answers."""
         handlers = {"GET": partial(self._waited, operation, self._look_at_response)}
         return by_method(handlers, environ, start_response)
+
+    def job(
+        self, operation: Operation, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """GET: 200 with what `OC-JobStatus-Location` promises ownCloud's clients."""
+
+        def look(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            content = _content(describe_job(operation))
+            return Document(200, JSON, content).send(environ, start_response)
+
+        return by_method({"GET": look}, environ, start_response)
 
     def _waited(
         self,

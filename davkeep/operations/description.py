@@ -11,8 +11,8 @@ from davkeep.words.status import reason
 #: Below it, each operation's status monitor is called after its identifier.
 MONITORS = "/.davkeep/operations/"
 
-#: After it, the same in the words that ownCloud's clients know.
-JOB = "/job"
+#: Below an operation's monitor, the same in the words that ownCloud's clients know.
+JOB = "job"
 
 
 def describe(

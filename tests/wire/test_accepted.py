@@ -5,11 +5,13 @@ import socket
 import struct
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
+import requests
 
 from harness.dav import LOCK
-from harness.server import RunningServer, Serve
+from harness.server import DEADLINE, RunningServer, Serve
 from harness.trees import contents, plant
 from harness.waiting import until
 from harness.wire import Response, Wire
@@ -195,3 +197,39 @@ def test_a_repeat(serve: Serve, root: Path, wire: Any) -> None:
     assert _identifier(client.ask("COPY", "/a", fields)) == first
     until((root / "b").exists, "the COPY has ended")
     assert _identifier(client.ask("COPY", "/a", fields)) != first
+
+
+def test_it_can_be_followed(serve: Serve, root: Path, wire: Any) -> None:
+    """As a user would: with requests, from the 202 to the final response."""
+    server = _serve(serve, root)
+    url = server.url.rstrip("/")
+    asked = requests.request(
+        "COPY", f"{url}/a", headers={"Destination": f"{url}/b", **ASYNC}, timeout=DEADLINE
+    )
+    assert asked.status_code == 202
+    monitor = urljoin(asked.url, asked.headers["Location"])
+    assert asked.links["monitor"]["url"] == asked.headers["Location"]
+    pending = requests.get(monitor, timeout=DEADLINE)
+    assert (pending.status_code, pending.json()["status"]) == (202, None)
+    waited = requests.get(monitor, headers={"Prefer": "wait=30"}, timeout=2 * DEADLINE)
+    assert (waited.status_code, waited.json()["status"]) == (200, 201)
+    assert waited.json()["state"] == "succeeded"
+    final = requests.get(urljoin(monitor, waited.json()["responseUrl"]), timeout=DEADLINE)
+    assert final.status_code == 201
+
+
+def test_a_job_of_owncloud_can_be_followed(serve: Serve, root: Path, wire: Any) -> None:
+    """Its own states, at the place that its own field names."""
+    server = _serve(serve, root)
+    client = wire(server)
+    fields = {"Destination": f"{server.url}b", "OC-LazyOps": "true"}
+    job = client.ask("COPY", "/a", fields).fields["Oc-Jobstatus-Location"]
+    first = client.ask("GET", job)
+    assert first.status == 200
+    assert json.loads(first.body)["status"] in ("init", "started")
+    until(
+        lambda: json.loads(client.ask("GET", job).body) == {"status": "finished"},
+        "it has finished",
+    )
+    assert contents(root / "b") == contents(root / "a")
+    assert client.ask("PUT", job).status == 405

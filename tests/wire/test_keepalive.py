@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -41,6 +42,8 @@ class Seen:
     """What a client saw of one operation, and the disk at each interim response."""
 
     response: Response
+    #: Seconds from the request to its final response.
+    lasted: float
     #: Seconds since the request, and how much was done by then.
     moments: list[tuple[float, int]] = field(default_factory=list)
     #: What the same connection answered next.
@@ -57,11 +60,14 @@ class Seen:
     def check(self, status: int, pace: float) -> None:
         """The interim responses, the steady work at ``pace``, the end and what it left."""
         assert self.response.status == status
-        assert self.response.interims in ((102,) * 5, (102,) * 6)
+        count = len(self.response.interims)
+        assert self.response.interims == (102,) * count
+        assert 5 <= count <= self.lasted
+        assert count >= 0.7 * self.lasted
         # At the last one the entry may have got its name.
         assert len(self.moments) >= 4
-        assert all(0.4 * abs(pace) <= each * pace / abs(pace) for each in self.paces), self.paces
-        assert all(abs(each) <= 1.6 * abs(pace) for each in self.paces), self.paces
+        assert 0.4 <= median(self.paces) / pace <= 1.6, self.paces
+        assert all(0 <= each / pace <= 2 for each in self.paces), self.paces
         assert self.following is not None
         assert self.following.status == 200
         assert self.found == self.expected
@@ -96,7 +102,8 @@ class Stage:
                 moments.extend((time.monotonic() - began, each) for each in hidden)
 
             response = client.response(look)
-            return Seen(response, moments, client.ask("GET", following))
+            lasted = time.monotonic() - began
+            return Seen(response, lasted, moments, client.ask("GET", following))
 
     def copy(self) -> Seen:
         folder = self.root / "copy"

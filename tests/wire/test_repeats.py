@@ -1,6 +1,7 @@
 """The same request sent again while its operation runs, and after."""
 
 import base64
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from harness.disks import folder_in_memory
 from harness.server import RunningServer, Serve
 from harness.trees import contents, plant
 from harness.waiting import until
+from harness.wire import Wire
 
 #: A COPY of these files takes 0.6 s; a 102 that has come tells that the operation runs.
 FILES = 60
@@ -178,14 +180,20 @@ def test_a_repeat_gets_the_result_that_nobody_got(
         assert client.ask(method, "/disk/a", fields).status == later
 
 
+def _are_over(client: Wire) -> bool:
+    """Whether none of ann's operations runs."""
+    told = json.loads(client.ask("GET", "/.davkeep/operations", as_user("ann")).body)
+    return all(each["status"] is not None for each in told)
+
+
 def test_a_change_makes_it_a_new_request(server: RunningServer, disk: Path, wire: Any) -> None:
     """The result would be a lie about what is there now."""
     fields = {**as_user("ann"), "Destination": f"{server.url}disk/b"}
     with wire(server, agent=SILENT) as client:
         client.send("COPY", "/disk/a", fields)
         until(lambda: server.staging(disk), "the work has begun")
-    until((disk / "b").exists, "the work is done")
     with wire(server, agent=SILENT) as client:
+        until(lambda: _are_over(client), "the work is done")
         assert client.ask("PUT", "/disk/a/new", as_user("ann"), b"1").status == 201
         assert client.ask("COPY", "/disk/a", fields).status == 204
     assert (disk / "b" / "new").read_bytes() == b"1"
