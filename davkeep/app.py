@@ -13,7 +13,9 @@ from davkeep.dav.application import Application
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
-from davkeep.dav.site import Site, instance_of
+from davkeep.dav.site import Site, instance_of, staging_prefix
+from davkeep.dav.uploads.sweeper import Sweeper
+from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
 from davkeep.keepalive import Settings
 from davkeep.monitor.resources import Resources
@@ -23,6 +25,7 @@ from davkeep.store.database import Database, StateInUse, StateTooNew
 from davkeep.store.deliveries import Deliveries
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.trees.share import Share
 from davkeep.webhooks import Receiver, Webhooks
 from davkeep.words.configuration import Configuration, ConfigurationError
@@ -60,10 +63,7 @@ def serve(configuration: Configuration) -> int:
 
 def without_effect(configuration: Configuration) -> list[str]:
     """The keys that are set and that nothing in this version reads."""
-    is_set = {
-        "fs_dav_provider.shadow_map": bool(configuration.fs_dav_provider.shadow_map),
-        "honor_mtime_header": configuration.honor_mtime_header,
-    }
+    is_set = {"fs_dav_provider.shadow_map": bool(configuration.fs_dav_provider.shadow_map)}
     return [key for key, given in is_set.items() if given]
 
 
@@ -95,6 +95,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
     webhooks = start_webhooks(configuration, database, opened)
+    instance = instance_of(block.state)
     return Site(
         configuration=configuration,
         shares=shares,
@@ -102,8 +103,9 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         properties=DeadProperties(database),
         locks=Locks(database, time.time),
         registry=Registry(lanes, keep_results=block.operations.keep_results, ended=webhooks.ended),
+        uploads=start_uploads(configuration, database, instance, opened),
         beats=Settings.of(block.keepalive),
-        instance=instance_of(block.state),
+        instance=instance,
         monotonic=time.monotonic,
         now=time.time,
     )
@@ -117,6 +119,23 @@ def start_webhooks(configuration: Configuration, database: Database, opened: Exi
     webhooks.start()
     opened.callback(webhooks.stop)
     return webhooks
+
+
+def start_uploads(
+    configuration: Configuration, database: Database, instance: str, opened: ExitStack
+) -> Uploads:
+    """Go on with the uploads that there were; the rest of them is dropped now and in time."""
+    uploads = Uploads(
+        StoredUploads(database),
+        staging_prefix(instance),
+        spool=configuration.davkeep.put.spool,
+        now=time.time,
+    )
+    sweeper = Sweeper(uploads)
+    sweeper.start()
+    opened.callback(uploads.close)
+    opened.callback(sweeper.stop)
+    return uploads
 
 
 def make_shares(configuration: Configuration) -> Shares:

@@ -34,6 +34,7 @@ STRANGERS = {
     "sqlite3": "store",
     "h11": "client",
     "rich": "client",
+    "http_sf": "words",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -16,6 +16,8 @@ from davkeep.dav.refusals import Refusals
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, realm_of
 from davkeep.dav.site import Site
+from davkeep.dav.uploads.address import PREFIX, target_of
+from davkeep.dav.uploads.resource import UploadResource
 from davkeep.trees.share import Share
 from davkeep.words.configuration import wsgidav_settings
 from davkeep.words.failure import Failure
@@ -37,6 +39,7 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         """Serve the shares of ``site``, and what ``find_own`` knows."""
         self.site = site
         self._find_own = find_own
+        self._uploads = UploadResource(site)
         settings = wsgidav_settings(site.configuration)
         settings["logging"]["enable"] = False
         settings["provider_mapping"] = {
@@ -79,13 +82,20 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
 
     def _describe(self, environ: Environ, path: UrlPath) -> None:
         """Put into ``environ`` what WsgiDAV's middleware and our handler look for."""
-        own = self._find_own(path.segments)
-        found = self.site.shares.find(path.segments) if own is None else None
+        own, target = self._find_own(path.segments), path.segments
+        upload = target_of(path.segments)
+        if upload is not None:
+            # Whoever may use the target's share asks for it.
+            own, target = self._uploads, upload
+        found = self.site.shares.find(target) if own in (None, self._uploads) else None
         provider, segments = found or (None, path.segments)
         slash = "/" if path.trailing_slash and segments else ""
         environ["PATH_INFO"] = "/" + "/".join(segments) + slash
         above = provider.segments if provider else ()
+        if provider and own is not None:
+            above = PREFIX + above
         environ["SCRIPT_NAME"] = "".join(f"/{segment}" for segment in above)
+        environ["davkeep.above"] = above
         environ["wsgidav.app"] = self
         environ["wsgidav.config"] = self.config
         environ["wsgidav.provider"] = provider

@@ -118,8 +118,7 @@ class Authenticator(HTTPAuthenticator):  # type: ignore[misc]
             return True
         if not req_uri:
             return False
-        provider, segments = environ["davkeep.target"]
-        whole: Segments = (provider.segments if provider else ()) + segments
+        whole: Segments = environ["davkeep.above"] + environ["davkeep.target"][1]
         path = unquote_to_bytes(parts.path).decode("utf-8", "surrogateescape")
         is_same = tuple(part for part in path.split("/") if part) == whole
         return is_same and parts.query == environ.get("QUERY_STRING", "")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from wsgidav.mw.base_mw import BaseMiddleware
 
@@ -15,6 +15,7 @@ from davkeep.dav.methods import (
     lock,
     mkcol,
     options,
+    patch,
     propfind,
     proppatch,
     put,
@@ -28,6 +29,8 @@ _log = logging.getLogger("davkeep.dav")
 
 Handler = Callable[[Site, Request], Reply]
 
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
 HANDLERS: Mapping[str, Handler] = {
     "OPTIONS": options.options,
     "GET": get.get,
@@ -36,6 +39,7 @@ HANDLERS: Mapping[str, Handler] = {
     "PROPPATCH": proppatch.proppatch,
     "MKCOL": mkcol.mkcol,
     "PUT": put.put,
+    "PATCH": patch.patch,
     "DELETE": delete.delete,
     "COPY": copy_move.copy_move,
     "MOVE": copy_move.copy_move,
@@ -74,7 +78,7 @@ class RequestHandler(BaseMiddleware):  # type: ignore[misc]
         return reply.send(request)
 
 
-def answered(step: Callable[[], Reply]) -> Reply:
+def answered(step: Callable[[], ReplyT]) -> ReplyT | Answer:
     """The reply of ``step``, where a failure is an answer as well.
 
     An error of the file system that no handler expected gets its status from the one table.

@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from davkeep.dav.shares import Shares
+from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Settings
 from davkeep.operations import Mode, Operation, Registry
 from davkeep.store.database import Database
@@ -37,6 +38,7 @@ class Site:
     properties: DeadProperties
     locks: Locks
     registry: Registry
+    uploads: Uploads
     beats: Settings
     instance: str
     monotonic: Callable[[], float]
@@ -46,7 +48,7 @@ class Site:
         """The control of a piece of work whose staging entry is called after ``name``."""
         block = self.configuration.davkeep
         return Control(
-            staging_name=f".davkeep-{self.instance}-{name}",
+            staging_name=staging_prefix(self.instance) + name,
             fsync=block.fsync,
             block_size=_block_size(block.operations.max_bytes_per_second),
         )
@@ -89,6 +91,11 @@ class Site:
                 if lock is not None:
                     self.locks.refresh(token, lock.timeout)
             self.locks.unhold(held)
+
+
+def staging_prefix(instance: str) -> str:
+    """What the names of everything hidden of an instance begin with (the promises, Names)."""
+    return f".davkeep-{instance}-"
 
 
 def warn_left_behind(control: Control, work: str) -> None:

@@ -30,5 +30,5 @@ class RepeatKey:
 
     @property
     def joins(self) -> bool:
-        """False for a PUT whose body is not known to be equal: that is a later write."""
-        return self.method != "PUT" or self.digest is not None
+        """False for a PUT or PATCH whose body is not known to be equal: that is a later write."""
+        return self.method not in ("PUT", "PATCH") or self.digest is not None

@@ -49,4 +49,22 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX deliveries_by_due ON deliveries (receiver, due)",
         "CREATE INDEX deliveries_by_number ON deliveries (receiver, number)",
     ),
+    (
+        # One row for each ranged upload that is not complete. `name` is that of its hidden file,
+        # in the directory of `path` unless `folder` names another; `path` is the target's real
+        # path, `length` in bytes, `touched` in epoch seconds. See store/uploads.py.
+        """
+        CREATE TABLE uploads (
+            name TEXT PRIMARY KEY NOT NULL,
+            path BLOB NOT NULL,
+            principal TEXT NOT NULL,
+            address TEXT NOT NULL,
+            length INTEGER NOT NULL,
+            folder BLOB,
+            inode TEXT,
+            touched REAL NOT NULL,
+            UNIQUE (path, principal, address)
+        ) WITHOUT ROWID
+        """,
+    ),
 )

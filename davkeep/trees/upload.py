@@ -3,13 +3,14 @@
 import errno
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 
 from davkeep.trees.attributes import give_attributes_of, give_new_file_mode
 from davkeep.trees.closing import Closing
 from davkeep.trees.content import ContentCopy, write_all
 from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.partial import Partial
 from davkeep.trees.purge import purge_now
 from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
@@ -27,8 +28,18 @@ class Upload(Closing):
     staged file: beside the destination, or in the folder ``spool``.
     """
 
-    def __init__(self, destination: Entry, control: Control, spool: str | None = None) -> None:
-        """Stage an empty file of mode 0600.
+    def __init__(
+        self,
+        destination: Entry,
+        control: Control,
+        spool: str | None = None,
+        *,
+        arrived: Partial | None = None,
+    ) -> None:
+        """Stage an empty file of mode 0600, or take over what has ``arrived`` before.
+
+        That is called ``control.staging_name``, is complete, outlives a commit that fails, and has
+        to stay open until the end.
 
         Raises IsADirectoryError (405) for a collection, PermissionError (403) for what else cannot
         be replaced by us, DestinationError (507, 403, 500) if nothing can be staged.
@@ -39,15 +50,29 @@ class Upload(Closing):
         self.size = 0
         #: Status of the stored file, from which its ETag is made; None before the commit.
         self.stored: os.stat_result | None = None
+        #: Whether the time that was asked for could be set.
+        self.has_time = False
         self._destination = destination
         self._control = control
+        self._outlives = arrived is not None
         with ExitStack() as opened:
-            folder_fd = destination.parent_fd
-            if spool is not None:
-                folder_fd = _opened(spool, _SPOOL)
-                opened.callback(os.close, folder_fd)
-            self._staging, self._fd = _stage(folder_fd, control)
+            if arrived is not None:
+                self._take_over(arrived)
+            else:
+                folder_fd = destination.parent_fd
+                if spool is not None:
+                    folder_fd = _opened(spool, _SPOOL)
+                    opened.callback(os.close, folder_fd)
+                self._staging, self._fd = _stage(folder_fd, control)
             self._opened = opened.pop_all()
+
+    def _take_over(self, arrived: Partial) -> None:
+        folder_fd, beside_fd = arrived.name[0], self._destination.parent_fd
+        is_beside = os.path.samestat(os.fstat(folder_fd), os.fstat(beside_fd))
+        self._staging = Staging(beside_fd if is_beside else folder_fd, self._control)
+        self._staging.is_ours = True
+        self._fd = os.dup(arrived.fd)
+        self.size = self._control.progress.bytes_done = arrived.size
 
     def write(self, block: bytes | memoryview) -> None:
         """Append a block. Raises DestinationError (507, 403, 500)."""
@@ -58,21 +83,38 @@ class Upload(Closing):
         self.size += len(block)
         self._control.progress.bytes_done += len(block)
 
+    def blocks(self, size: int) -> Iterator[bytes]:
+        """Yield the content, in blocks of at most ``size`` bytes. Raises DestinationError."""
+        try:
+            position = 0
+            while block := os.pread(self._fd, size, position):
+                yield block
+                position += len(block)
+        except OSError as error:
+            raise destination_error(error) from error
+
+    @property
+    def fd(self) -> int:
+        """The staged file, for who fills it otherwise than by ``write``."""
+        return self._fd
+
     def abort(self) -> None:
         """Remove the staged file; does nothing after the commit or a second time."""
         self._close()
-        self._staging.discard()
+        if not self._outlives:
+            self._staging.discard()
         self._opened.close()
 
     def close(self) -> None:
         """Drop what has not been committed."""
         self.abort()
 
-    def commit(self, *, replace: bool = True) -> Steps:
+    def commit(self, *, replace: bool = True, mtime: int | None = None) -> Steps:
         """Flush the file and give it its name; closing the steps before that aborts the upload.
 
         An existing file's mode, ACL, user attributes, owner and group are kept where permitted.
-        Raises FileExistsError (412) with ``replace`` false and a file there, and otherwise as the
+        ``mtime``, in nanoseconds of the epoch, becomes the time of modification. Raises
+        FileExistsError (412) with ``replace`` false and a file there, and otherwise as the
         constructor does; the old file is whole then and nothing is left.
         """
         destination, control = self._destination, self._control
@@ -81,6 +123,7 @@ class Upload(Closing):
             undo.callback(self.abort)
             yield from self._beside()
             self._dress(replace=replace)
+            self._set_time(mtime)
             yield from self._flush()
             yield Lane.SHORT
             swap = Swap(self._staging, final, control)
@@ -126,6 +169,17 @@ class Upload(Closing):
                 give_attributes_of(entry.parent_fd, entry.name, self._fd)
         except OSError as error:
             raise destination_error(error) from error
+
+    def _set_time(self, mtime: int | None) -> None:
+        """Set the time of modification, where the file system has such times."""
+        if mtime is None:
+            return
+        try:
+            os.utime(self._fd, ns=(mtime, mtime))
+            self.has_time = True
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EINVAL, errno.EOVERFLOW):
+                raise destination_error(error) from error
 
     def _beside(self) -> Generator[Lane | None, None, None]:
         """Bring the staged file from the spool to beside the destination."""

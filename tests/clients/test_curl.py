@@ -1,5 +1,7 @@
 """curl takes no interim response for the answer."""
 
+import hashlib
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -8,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.server import RunningServer
+from harness.server import RunningServer, Serve
 from harness.trees import contents
+from harness.waiting import until
+
+#: Bytes of a file that is sent.
+SIZE = 3_000_000
 
 Slow = Callable[..., RunningServer]
 Tmpfs = Callable[..., Path]
@@ -23,6 +29,7 @@ class Seen:
     answer: int  #: the status that curl reports
     connections: int  #: how many it opened for this request
     body: bytes
+    head: str  #: the header fields of all responses
 
     @property
     def interims(self) -> set[int]:
@@ -66,6 +73,7 @@ def _seen(folder: Path, number: int, report: str) -> Seen:
         answer=int(answer),
         connections=int(connections),
         body=(folder / f"body-{number}").read_bytes(),
+        head=heads,
     )
 
 
@@ -119,3 +127,49 @@ def test_upload_with_a_spool(
     assert (get.answer, get.connections) == (200, 0)
     assert get.body == (share / "put").read_bytes() == (share / "big").read_bytes()
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_an_upload_that_is_resumed(
+    curl: Curl, client: Callable[[str], str], serve: Serve, share: Path, tmp_path: Path
+) -> None:
+    """Killed in the middle of one range that is all, curl goes on at the offset that HEAD tells."""
+    server = serve()
+    whole = tmp_path / "whole"
+    whole.write_bytes(os.urandom(SIZE))
+    slowly = ["--limit-rate", "1M", "-T", str(whole), "-C", "-", server.url + "new"]
+    with subprocess.Popen(
+        [client("curl"), "-sS", *slowly], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        until(lambda: sum(path.stat().st_size for path in server.staging()) > 300_000, "a part")
+        first.kill()
+    server.wait_for_log('"PUT /new" 400')
+    (staged,) = server.staging()
+    (told,) = curl(["-I", f"{server.url}.davkeep/uploads/new"])
+    assert told.answer == 204
+    (offset,) = re.findall(r"^upload-offset: (\d+)", told.head.lower(), re.MULTILINE)
+    assert 0 < int(offset) == staged.stat().st_size < SIZE
+    early, last = curl(
+        ["-T", str(whole), "-C", str(int(offset) + 1), server.url + "new"],
+        ["-T", str(whole), "-C", offset, server.url + "new"],
+    )
+    assert (early.answer, last.answer) == (409, 201)
+    assert (share / "new").read_bytes() == whole.read_bytes()
+    assert server.staging() == []
+
+
+def test_an_upload_with_a_checksum_and_a_time(
+    curl: Curl, serve: Serve, share: Path, tmp_path: Path
+) -> None:
+    """As ownCloud's clients send them: a wrong checksum leaves the old content."""
+    server = serve()
+    (tmp_path / "new").write_bytes(b"new")
+    upload = ["-T", str(tmp_path / "new"), "-H", "X-OC-Mtime: 1000000000"]
+    wrong, right = (f"OC-Checksum: SHA1:{hashlib.sha1(text).hexdigest()}" for text in (b"", b"new"))
+    (refused,) = curl([*upload, "-H", wrong, server.url + "hello"])
+    assert refused.answer == 400
+    assert b"OC-Checksum" in refused.body
+    assert (share / "hello").read_bytes() == b"hello"
+    (stored,) = curl([*upload, "-H", right, server.url + "hello"])
+    assert stored.answer == 204
+    assert (share / "hello").read_bytes() == b"new"
+    assert (share / "hello").stat().st_mtime == 1_000_000_000

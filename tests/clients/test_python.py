@@ -1,13 +1,16 @@
 """Python's two HTTP libraries: requests takes a 102 for the answer, httpx skips it."""
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import requests
 
-from harness.server import RunningServer
+from harness.server import RunningServer, Serve
 from harness.trees import contents
 from harness.waiting import until
 
@@ -75,6 +78,35 @@ def test_httpx_in_silence(slow: Slow, share: Path) -> None:
         assert client.get("hello").content == b"hello"
     until((share / "copied").exists, "the end of the COPY")
     assert contents(share / "copied") == contents(share / "tree")
+
+
+def _of_the_documentation() -> Callable[..., requests.Response]:
+    """The function that `docs/uploads.md` shows."""
+    text = (Path(__file__).parents[2] / "docs" / "uploads.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    found: Callable[..., requests.Response] = names["upload"]
+    return found
+
+
+def test_the_upload_of_the_documentation(serve: Serve, share: Path, tmp_path: Path) -> None:
+    """It begins, goes on with what has arrived, and does not mix that up with another file."""
+    upload = _of_the_documentation()
+    server = serve()
+    base = server.url.rstrip("/")
+    content, other = os.urandom(100_000), b"short"
+    for name, whole in (("file", content), ("other", other)):
+        (tmp_path / name).write_bytes(whole)
+    begun = {"Content-Range": "bytes 0-59999/100000"}
+    with requests.Session() as session:
+        assert upload(session, base, "/new", tmp_path / "file").status_code == 201
+        for name, whole in (("file", content), ("other", other)):
+            kept = session.put(f"{base}/new", data=content[:60_000], headers=begun)
+            assert kept.status_code == 202
+            assert upload(session, base, "/new", tmp_path / name).status_code == 204
+            assert (share / "new").read_bytes() == whole
+    assert server.staging() == []
 
 
 def _connections(session: requests.Session, url: str) -> int:

@@ -341,7 +341,7 @@ def test_the_state_of_the_server_is_no_resource(bad: Place, method: str) -> None
     whole(bad, method, "/.davkeep/x", 404 if is_reading else (403, 404, 405))
 
 
-@pytest.mark.parametrize("method", ["PATCH", "POST", "TRACE", "REPORT", "get", "XYZZY"])
+@pytest.mark.parametrize("method", ["POST", "TRACE", "REPORT", "get", "XYZZY"])
 def test_unknown_methods(bad: Place, method: str) -> None:
     """405 with what there is."""
     refuse(bad, method, bad.path("file"), status=405)
@@ -424,9 +424,61 @@ def test_get_of_a_collection_with_a_body(bad: Place) -> None:
     refuse(bad, "GET", bad.path("tree/"), body=b"x", status=415)
 
 
-def test_content_range_in_put(bad: Place) -> None:
-    """RFC 9110 14.5: it must not be taken for the whole content."""
-    refuse(bad, "PUT", bad.path("file"), "Content-Range: bytes 0-0/1", body=b"x")
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x",
+        "bytes",
+        "bytes 0-0/*",
+        "bytes */1",
+        "bytes 0-0",
+        "bytes=0-0/1",
+        "bytes 1-0/2",
+        "bytes 0-1/1",
+        "bytes 1-1/1",
+        "bytes 0-0/1, bytes 0-0/1",
+        "bytes -1/1",
+        "lines 0-0/1",
+        "bytes 0-1/2",
+        f"bytes 0-0/{'9' * 30}",
+        "bytes 0-0/0x1",
+    ],
+)
+def test_content_range_in_put(bad: Place, value: str) -> None:
+    """RFC 9110 14.5: what is not understood must not be taken for the whole content."""
+    refuse(bad, "PUT", bad.path("file"), f"Content-Range: {value}", body=b"x")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Content-Digest: sha-256=x",
+        "Content-Digest: sha-256=:eA==:",
+        "Repr-Digest: sha-256",
+        "Repr-Digest: SHA-256=:eA==:",
+        "Repr-Digest: =",
+        "Digest: SHA-256=x",
+        "Digest: SHA-256",
+        "Digest: ,",
+        "Content-MD5: x",
+        "Content-MD5: eA==",
+        "OC-Checksum: SHA1:xyz",
+        "OC-Checksum: SHA1",
+        "OC-Checksum: SHA1:00112233445566778899aabbccddeeff0011223344",
+        "Digest: adler32=123456789",
+        "X-OC-Mtime: now",
+        "X-OC-Mtime: 0x10",
+        "X-OC-Mtime: 1e9",
+        "X-OC-Mtime: 1700000000000",
+        "X-OC-Mtime:",
+        "X-OC-Mtime: -",
+        "X-OC-Mtime: NaN",
+    ],
+)
+def test_malformed_words_about_an_upload(bad: Place, field: str) -> None:
+    """Who sends a digest or a time is told that it means nothing."""
+    refuse(bad, "PUT", bad.path("file"), field, body=b"x")
 
 
 def test_host(bad: Place) -> None:

@@ -25,7 +25,7 @@ def test_a_url_and_a_secret_are_enough() -> None:
     """Every other key has a default: all methods, all ends, a day of attempts."""
     (row,) = rows(ROW)
     assert (row.timeout, row.attempts, row.pause) == (10, 12, 1)
-    assert row.methods == ("COPY", "MOVE", "DELETE", "PUT")
+    assert row.methods == ("COPY", "MOVE", "DELETE", "PUT", "PATCH")
     assert {State(state) for state in row.states} == {state for state in State if state.is_over}
 
 

@@ -230,6 +230,7 @@ def _store_part(site: Site, wish: Wish, source: bytes, destination: bytes) -> Ca
             if wish.is_move:
                 site.locks.end_at_or_below(source)
                 site.properties.move(source, destination)
+                site.uploads.move(source, destination)
             else:
                 site.properties.copy(source, destination, wish.depth_infinity)
 

@@ -4,9 +4,11 @@ from davkeep.dav.answers import Answer
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
 from davkeep.trees.share import Kind
+from davkeep.words.update_range import MEDIA_TYPE
 
-#: Classes of RFC 4918 18: 3 says that this is RFC 4918 and not RFC 2518.
-COMPLIANCE = "1, 2, 3"
+#: Classes of RFC 4918 18: 3 says that this is RFC 4918 and not RFC 2518. The last one says that
+#: files can be patched as SabreDAV has it.
+COMPLIANCE = "1, 2, 3, sabredav-partialupdate"
 
 _READING = ("OPTIONS", "GET", "HEAD", "PROPFIND")
 _CHANGING = ("PROPPATCH", "DELETE", "COPY", "MOVE", "LOCK", "UNLOCK")
@@ -14,7 +16,10 @@ _CHANGING = ("PROPPATCH", "DELETE", "COPY", "MOVE", "LOCK", "UNLOCK")
 
 def options(site: Site, request: Request) -> Answer:
     """Say what may be done to the target; also for ``*`` and for names that are not taken yet."""
-    fields = [("DAV", COMPLIANCE), ("Allow", ", ".join(_allowed(request)))]
+    allowed = _allowed(request)
+    fields = [("DAV", COMPLIANCE), ("Allow", ", ".join(allowed))]
+    if "PATCH" in allowed:
+        fields.append(("Accept-Patch", MEDIA_TYPE))
     if site.configuration.add_header_MS_Author_Via:
         # Windows asks for it before it maps a drive.
         fields.append(("MS-Author-Via", "DAV"))
@@ -31,4 +36,4 @@ def _allowed(request: Request) -> tuple[str, ...]:
         kind = None
     if kind is None:
         return ("OPTIONS", "PUT", "MKCOL", "LOCK")
-    return _READING + (() if kind is Kind.COLLECTION else ("PUT",)) + _CHANGING
+    return _READING + (() if kind is Kind.COLLECTION else ("PUT", "PATCH")) + _CHANGING

@@ -100,7 +100,8 @@ class Configuration(Block):
     pam_dc: PamDc = PamDc()
     nt_dc: NtDc = NtDc()
 
-    honor_mtime_header: bool = False
+    #: Whether X-OC-Mtime sets the time of an uploaded file. WsgiDAV has it off.
+    honor_mtime_header: bool = True
     add_header_MS_Author_Via: bool = True
     default_charset: Text | None = "utf-8"
     #: Bytes read or written at once in an upload or download.

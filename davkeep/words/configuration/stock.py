@@ -23,6 +23,7 @@ _KEPT_BACK = frozenset(
         "middleware_stack",
         "mount_path",
         "error_printer",
+        "honor_mtime_header",
     }
 )
 

@@ -76,10 +76,10 @@ class Webhook(Block):
         ),
     ] = 1.0
     methods: Annotated[
-        tuple[Literal["COPY", "MOVE", "DELETE", "PUT"], ...],
+        tuple[Literal["COPY", "MOVE", "DELETE", "PUT", "PATCH"], ...],
         Strict(False),
-        Field(min_length=1, description="a list of COPY, MOVE, DELETE and PUT, not empty"),
-    ] = ("COPY", "MOVE", "DELETE", "PUT")
+        Field(min_length=1, description="a list of COPY, MOVE, DELETE, PUT and PATCH, not empty"),
+    ] = ("COPY", "MOVE", "DELETE", "PUT", "PATCH")
     states: Annotated[
         tuple[Literal["succeeded", "failed", "cancelled", "interrupted"], ...],
         Strict(False),

@@ -1,0 +1,174 @@
+"""What was uploaded and is not stored yet, and the operation that stores it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from os import stat_result
+from typing import TypeVar
+
+from davkeep.dav.admission import Findings, admit
+from davkeep.dav.answers import Field, Reply
+from davkeep.dav.checks import LockCheck
+from davkeep.dav.delivery import deliver, when_free
+from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.request import Request
+from davkeep.dav.site import Site, warn_left_behind
+from davkeep.dav.vanished import forget_predecessor
+from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
+from davkeep.trees.share import Entry, etag_of
+from davkeep.trees.steps import Control, Steps
+from davkeep.words.digests import parse_digests
+from davkeep.words.failure import Failure
+from davkeep.words.mtime import parse_mtime
+
+#: The least that is read of a body at once, in bytes.
+BLOCK = 256 * 1024
+
+#: Makes every check of the request on the entry that is to change.
+Check = Callable[[Site, Request, Entry], LockCheck]
+
+
+class Staged(ABC):
+    """An upload that has arrived, or is arriving."""
+
+    def __init__(self, site: Site, request: Request, entry: Entry, control: Control) -> None:
+        """Read what the request says of its content: 400 for malformed fields."""
+        self.entry = entry
+        self.control = control
+        self.digests = parse_digests(request.field)
+        honours = site.configuration.honor_mtime_header
+        #: The time that the file is to have, in nanoseconds of the epoch; None: that of now.
+        self.mtime = parse_mtime(request.field("X-OC-Mtime")) if honours else None
+        self.block = max(site.configuration.block_size, BLOCK)
+        self._opened: ExitStack | None = None
+        #: What commits it; None until that is admitted.
+        self.operation: Operation | None = None
+
+    #: Bytes of the file as far as they are known; None where that is the commit's to tell.
+    size: int | None = None
+
+    #: A digest of the whole content by which a repeat is known; None if there is none.
+    digest: str | None = None
+
+    @property
+    @abstractmethod
+    def stored(self) -> stat_result | None:
+        """The status of what is stored; None before that."""
+
+    @property
+    @abstractmethod
+    def has_time(self) -> bool:
+        """Whether the file got the time that was asked for."""
+
+    @abstractmethod
+    def receive(self, request: Request) -> None:
+        """Write the whole content. 400 where it ends early, or does not have its digests."""
+
+    @abstractmethod
+    def steps(self, *, only_new: bool) -> Steps:
+        """The work that stores it; FileExistsError (412) with ``only_new`` where a file is."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Give up what was not stored; does nothing after the end."""
+
+    def belongs_to(self, operation: Operation) -> None:
+        """``operation`` commits it, goes on with its progress, and closes it at its end."""
+        self.operation = operation
+        operation.progress = self.control.progress
+        operation.progress.members_total, operation.progress.bytes_total = 1, self.size
+        operation.subscribe(self.close, waits=False)
+
+    def keep(self, opened: ExitStack) -> None:
+        """Take over what has to be closed in the end."""
+        self._opened = opened
+
+    def close(self) -> None:
+        """Drop it and close the entry."""
+        if self._opened is not None:
+            self._opened.close()
+        if self.control.left_behind:
+            warn_left_behind(self.control, "An upload")
+
+
+StagedT = TypeVar("StagedT", bound=Staged)
+
+
+def receive(
+    site: Site, request: Request, check: Check, stage: Callable[[Entry], StagedT]
+) -> StagedT:
+    """Check everything but the content, then ask for that; it is the caller's to close."""
+    with ExitStack() as opened:
+        entry = opened.enter_context(request.writable_share().member(request.segments))
+        check(site, request, entry)
+        staged = stage(entry)
+        opened.callback(staged.drop)
+        staged.receive(request)
+        staged.keep(opened.pop_all())
+        return staged
+
+
+def store(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
+    """Commit it as an operation, when nobody else is in the way."""
+    step = partial(_admit, site, request, check, staged)
+    return when_free(site, request, step, staged.close)
+
+
+def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
+    key = _key(request, staged)
+    joined = site.registry.equal(key)
+    if joined is not None:
+        staged.close()
+        return deliver(site, request, joined)
+    operation = admit(
+        site,
+        key,
+        partial(_look, site, request, check, staged),
+        partial(_start, site, request, staged),
+        partial(_conclude, staged, request.url),
+        taken=staged.belongs_to,
+    )
+    if operation is not staged.operation:
+        staged.close()
+    return deliver(site, request, operation)
+
+
+def _look(site: Site, request: Request, check: Check, staged: Staged) -> Findings:
+    """Check again: while the content arrived, the URL may have come to mean another place (409)."""
+    with request.share.member(request.segments) as entry:
+        if not entry.is_same_as(staged.entry):
+            raise Failure(409, "The collection above was replaced while the content arrived.")
+        locks = check(site, request, entry)
+        return Findings([(entry.place, Mode.WRITE)], locks.tokens)
+
+
+def _key(request: Request, staged: Staged) -> RepeatKey:
+    return RepeatKey(
+        owner=request.user,
+        address=request.account_address,
+        method=request.method,
+        source=request.url,
+        if_=request.field("If"),
+        if_match=request.field("If-Match"),
+        digest=staged.digest,
+    )
+
+
+def _start(site: Site, request: Request, staged: Staged, operation: Operation) -> Steps:
+    forget_predecessor(site, staged.entry)
+    staged.control.effective = operation.reach_effective_point
+    only_new = (request.field("If-None-Match") or "").strip() == "*"
+    return staged.steps(only_new=only_new)
+
+
+def _conclude(staged: Staged, url: str, ending: Ending) -> Outcome:
+    """201 or 204 with the ETag of what is stored, for everybody who waits for it."""
+    outcome = conclusion(Sides(source=lambda below: url))(ending)
+    if staged.stored is None or outcome.status >= 300:
+        return outcome
+    fields: list[Field] = [("ETag", f'"{etag_of(staged.stored)}"')]
+    if staged.has_time:
+        fields.append(("X-OC-Mtime", "accepted"))
+    return replace(outcome, fields=(*outcome.fields, *fields))

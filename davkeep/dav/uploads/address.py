@@ -1,0 +1,27 @@
+"""The URL of an upload, which a client that remembers nothing can make from the target's."""
+
+from davkeep.dav.answers import Field
+from davkeep.words.urls import Segments, quote_path
+
+#: Below it, the upload to a URL is called after that URL's path.
+PREFIX: Segments = (".davkeep", "uploads")
+
+
+def target_of(segments: Segments) -> Segments | None:
+    """The path of the target, if ``segments`` are those of an upload's URL."""
+    depth = len(PREFIX)
+    return segments[depth:] if segments[:depth] == PREFIX and len(segments) > depth else None
+
+
+def upload_url(target: Segments) -> str:
+    """The percent-encoded path of the upload to ``target``."""
+    return quote_path(PREFIX + target)
+
+
+def standing_fields(offset: int, length: int | None) -> tuple[Field, ...]:
+    """How much has arrived, in the words of draft-ietf-httpbis-resumable-upload.
+
+    ``length`` is None where there is no upload: nothing has arrived then.
+    """
+    fields: tuple[Field, ...] = (("Upload-Offset", str(offset)), ("Upload-Complete", "?0"))
+    return fields if length is None else (*fields, ("Upload-Length", str(length)))

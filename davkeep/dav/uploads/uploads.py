@@ -1,0 +1,263 @@
+"""All uploads in ranges: found by whoever goes on with them, and dropped when nobody does."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+
+from davkeep.dav.uploads.address import standing_fields
+from davkeep.dav.uploads.transfer import Transfer
+from davkeep.store.database import StoreError
+from davkeep.store.uploads import StoredUpload
+from davkeep.store.uploads import Uploads as StoredUploads
+from davkeep.trees.failures import destination_error
+from davkeep.trees.partial import (
+    Partial,
+    has_other,
+    make_partial,
+    open_folder,
+    open_partial,
+    remove_partial,
+)
+from davkeep.trees.share import Entry
+from davkeep.words.content_range import ContentRange
+from davkeep.words.failure import Failure
+
+_log = logging.getLogger("davkeep.dav")
+
+#: Seconds for which an upload is kept after something was last heard of it: a day.
+KEPT = 86_400.0
+
+#: A user's name, and for the anonymous one the address.
+Owner = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an upload is: bytes of it and of the whole, and the seconds it is still kept."""
+
+    offset: int
+    length: int
+    left: float
+
+
+class Uploads:
+    """Finds the upload of an owner to an entry; there is one, and one request at a time in it.
+
+    A row is written before its hidden file is made, so no file is ever without one. What lies under
+    a file's name and is another file is what a commit replaced before a crash: it is removed.
+
+    ``_lock`` guards ``_busy`` and is held while an upload is looked up, begun or ended.
+    """
+
+    def __init__(
+        self,
+        stored: StoredUploads,
+        prefix: str,
+        *,
+        spool: str | None = None,
+        now: Callable[[], float],
+    ) -> None:
+        """``prefix``: what the names of hidden files begin with; ``now``: seconds of the epoch."""
+        self._stored = stored
+        self._prefix = prefix
+        self._spool = None if spool is None else os.fsencode(spool)
+        self._now = now
+        self._lock = threading.Lock()
+        self._busy: dict[str, Transfer] = {}
+        self._is_closed = False
+
+    def begin(self, entry: Entry, owner: Owner, part: ContentRange) -> Transfer:
+        """Let a request bring ``part``; a request that brought another one is stopped.
+
+        409 for a part that begins after what has arrived, or belongs to a file of another length;
+        423 while the upload is being stored; DestinationError where nothing can be staged.
+        """
+        with self._lock, ExitStack() as undo:
+            row, opened = self._gone_on(entry, owner, part) or self._made(entry, owner, part)
+            undo.callback(opened.close)
+            self._stored.touch(row.name, self._now())
+            transfer = Transfer(row.name, opened, part, self._ended)
+            self._busy[row.name] = transfer
+            undo.pop_all()
+            return transfer
+
+    def standing(self, entry: Entry, owner: Owner) -> Standing | None:
+        """How far the upload of ``owner`` is; None if there is none."""
+        with self._lock:
+            row = self._row(entry, owner)
+            if row is None:
+                return None
+            left = max(0.0, row.touched + KEPT - self._now())
+            if row.name in self._busy:
+                # Its file is not looked for: while it is stored, another one may have its name.
+                return Standing(self._busy[row.name].partial.size, row.length, left)
+            opened = self._opened(entry, row)
+            if opened is None:
+                return None
+            with opened:
+                return Standing(opened.size, row.length, left)
+
+    def abandon(self, entry: Entry, owner: Owner) -> bool:
+        """Drop the upload of ``owner``; False if there is none. 423 while it is being stored."""
+        with self._lock:
+            row = self._row(entry, owner)
+            if row is None:
+                return False
+            if row.name in self._busy:
+                self._busy[row.name].stop()
+                del self._busy[row.name]
+            self._remove(row)
+            return True
+
+    def move(self, source: bytes, destination: bytes) -> None:
+        """Let uploads go along with the collection that holds their hidden files."""
+        self._stored.move(source, destination)
+
+    def expire(self) -> int:
+        """Drop what is too old; return how many that were."""
+        with self._lock:
+            old = [row for row in self._stored.all() if self._is_old(row)]
+            for row in old:
+                self._remove(row)
+            return len(old)
+
+    def recover(self) -> int:
+        """At the start: drop what is too old, and what ended in the moment of a crash."""
+        with self._lock:
+            over = [row for row in self._stored.all() if self._is_old(row) or _is_spent(row)]
+            for row in over:
+                self._remove(row)
+            return len(over)
+
+    def close(self) -> None:
+        """The server has stopped: requests that it cut leave everything as it is."""
+        with self._lock:
+            self._is_closed = True
+
+    def _gone_on(
+        self, entry: Entry, owner: Owner, part: ContentRange
+    ) -> tuple[StoredUpload, Partial] | None:
+        """The upload that a part goes on with; None if it begins one."""
+        row = self._row(entry, owner)
+        if row is not None and row.name in self._busy:
+            self._busy[row.name].stop()
+        opened = None if row is None else self._opened(entry, row)
+        if row is None or opened is None:
+            if part.first:
+                raise _refused("Nothing of this upload has arrived.", 0, None)
+            return None
+        if row.length == part.total and part.first <= opened.size:
+            return row, opened
+        with opened:
+            if part.first:
+                raise _mismatch(row, opened, part)
+        self._remove(row)
+        return None
+
+    def _row(self, entry: Entry, owner: Owner) -> StoredUpload | None:
+        row = self._stored.find(entry.path, *owner)
+        if row is not None and self._is_old(row):
+            self._remove(row)
+            return None
+        return row
+
+    def _is_old(self, row: StoredUpload) -> bool:
+        return row.name not in self._busy and row.touched + KEPT <= self._now()
+
+    def _opened(self, entry: Entry, row: StoredUpload) -> Partial | None:
+        """The hidden file; None, and the row is gone, if that is not there."""
+        opened = None
+        if row.inode is not None:
+            with _folder(entry, row.folder) as folder_fd:
+                opened = open_partial(folder_fd, row.name, row.inode)
+        if opened is None:
+            self._remove(row)
+        return opened
+
+    def _made(self, entry: Entry, owner: Owner, part: ContentRange) -> tuple[StoredUpload, Partial]:
+        name = self._prefix + token_hex(16)
+        row = StoredUpload(name, entry.path, *owner, part.total, self._spool, None, self._now())
+        self._stored.add(row)
+        with ExitStack() as undo:
+            undo.callback(self._remove, row)
+            with _folder(entry, row.folder) as folder_fd:
+                made = undo.enter_context(make_partial(folder_fd, name))
+            self._stored.made(name, made.inode)
+            undo.pop_all()
+        return row, made
+
+    def _remove(self, row: StoredUpload) -> None:
+        """The file first: none is ever without its row."""
+        for folder in {row.folder or b"", os.path.dirname(row.path)} - {b""}:
+            try:
+                remove_partial(folder, row.name)
+            except OSError as error:
+                _log.warning("an upload left something that could not be removed: %s", error)
+        self._stored.remove(row.name)
+
+    def _ended(self, transfer: Transfer) -> None:
+        """A request is done with its upload; nothing that is empty or over is kept."""
+        with self._lock:
+            if self._is_closed or self._busy.get(transfer.name) is not transfer:
+                return
+            del self._busy[transfer.name]
+            try:
+                row = self._stored.get(transfer.name)
+                if row is not None and (transfer.is_over or not transfer.partial.size):
+                    self._remove(row)
+                elif row is not None:
+                    self._stored.touch(row.name, self._now())
+            except StoreError as error:
+                _log.error("an upload's end could not be noted: %s", error)
+
+
+@contextmanager
+def _folder(entry: Entry, spool: bytes | None) -> Iterator[int]:
+    """The directory of a hidden file. Raises DestinationError."""
+    if spool is None:
+        yield entry.parent_fd
+        return
+    try:
+        folder_fd = open_folder(spool)
+    except OSError as error:
+        raise destination_error(error) from error
+    try:
+        yield folder_fd
+    finally:
+        os.close(folder_fd)
+
+
+def _is_spent(row: StoredUpload) -> bool:
+    """Whether a crash came before the hidden file was noted, or after it had got its final name.
+
+    False where the file is not to be found: its disk may not be there yet.
+    """
+    if row.inode is None:
+        return True
+    try:
+        folder_fd = open_folder(row.folder or os.path.dirname(row.path))
+    except OSError:
+        return False
+    try:
+        return has_other(folder_fd, row.name, row.inode)
+    except OSError:
+        return False
+    finally:
+        os.close(folder_fd)
+
+
+def _mismatch(row: StoredUpload, opened: Partial, part: ContentRange) -> Failure:
+    if row.length != part.total:
+        explanation = "This upload is of a file of another length."
+    else:
+        explanation = "The range begins after what has arrived."
+    return _refused(explanation, opened.size, row.length)
+
+
+def _refused(explanation: str, offset: int, length: int | None) -> Failure:
+    explanation = f"{explanation} Go on at byte {offset}."
+    return Failure(409, explanation, fields=standing_fields(offset, length))

@@ -1,0 +1,124 @@
+"""What has arrived of an upload in several requests: a hidden file that outlives each of them."""
+
+import contextlib
+import os
+import stat
+
+from davkeep.trees.closing import Closing
+from davkeep.trees.content import write_all
+from davkeep.trees.durability import flush_directory
+from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.staging import Name
+
+_MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Partial(Closing):
+    """The hidden file, open for one request. Its size says how much has arrived.
+
+    Owns its two descriptors. Whatever changes it may raise DestinationError (507, 403, 500).
+    """
+
+    def __init__(self, name: Name, fd: int) -> None:
+        """Take over ``fd``, and the directory's descriptor in ``name``."""
+        self.name = name
+        self.fd = fd
+
+    @property
+    def size(self) -> int:
+        """Bytes that have arrived."""
+        return os.fstat(self.fd).st_size
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it still has a name: it goes with the collection that it lies in."""
+        return os.fstat(self.fd).st_nlink > 0
+
+    @property
+    def inode(self) -> str:
+        """What tells the file from another one under its name."""
+        return str(os.fstat(self.fd).st_ino)
+
+    def cut(self, size: int) -> None:
+        """Keep the first ``size`` bytes, and go on writing after them."""
+        try:
+            os.ftruncate(self.fd, size)
+            os.lseek(self.fd, size, os.SEEK_SET)
+        except OSError as error:
+            raise destination_error(error) from error
+
+    def write(self, block: bytes) -> None:
+        """Write on."""
+        try:
+            write_all(self.fd, block)
+        except WriteError as failure:
+            raise destination_error(failure.error) from failure
+
+    def flush(self) -> None:
+        """Bring what has arrived, and the file's name, to the disk."""
+        try:
+            os.fsync(self.fd)
+            flush_directory(self.name[0])
+        except OSError as error:
+            raise destination_error(error) from error
+
+    def close(self) -> None:
+        """Close it; a second time does nothing."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            os.close(self.name[0])
+            self.fd = -1
+
+
+def make_partial(folder_fd: int, name: str) -> Partial:
+    """Make an empty one of mode 0600, in a directory given by any descriptor."""
+    folder_fd = os.dup(folder_fd)
+    try:
+        return Partial((folder_fd, name), os.open(name, _MAKE, 0o600, dir_fd=folder_fd))
+    except OSError as error:
+        os.close(folder_fd)
+        raise destination_error(error) from error
+
+
+def open_partial(folder_fd: int, name: str, inode: str) -> Partial | None:
+    """Open the one that is there; None if there is none, or another file under its name."""
+    folder_fd = os.dup(folder_fd)
+    try:
+        if _is_it(folder_fd, name, inode):
+            return Partial((folder_fd, name), os.open(name, _OPEN, dir_fd=folder_fd))
+    except OSError as error:
+        os.close(folder_fd)
+        raise destination_error(error) from error
+    os.close(folder_fd)
+    return None
+
+
+def has_other(folder_fd: int, name: str, inode: str) -> bool:
+    """Tell whether another file has the name."""
+    return _is_it(folder_fd, name, inode) is False
+
+
+def _is_it(folder_fd: int, name: str, inode: str) -> bool | None:
+    """Tell whether the name is that of the file; None if it is nobody's."""
+    try:
+        status = os.lstat(name, dir_fd=folder_fd)
+    except FileNotFoundError:
+        return None
+    return stat.S_ISREG(status.st_mode) and str(status.st_ino) == inode
+
+
+def open_folder(folder: str | bytes) -> int:
+    """Return a descriptor of a directory that holds hidden files, the caller's to close."""
+    return os.open(folder, _FOLDER)
+
+
+def remove_partial(folder: bytes, name: str) -> None:
+    """Remove whatever has the name in a directory; nothing if that is not there. OSError."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        folder_fd = open_folder(folder)
+        try:
+            os.unlink(name, dir_fd=folder_fd)
+        finally:
+            os.close(folder_fd)
