@@ -2,14 +2,14 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.client import Connection, copying, request
 from bench.measures import Figure, median, milliseconds, percentile, ratio, timed
-from bench.servers import Davkeep
+from bench.servers import Davkeep, Server
 from bench.trees import make_tree, throw_away
 
 #: Long operations at a time, davkeep's default.
@@ -93,23 +93,43 @@ def _compared(
 
 @contextmanager
 def _copying(server: Davkeep) -> Iterator[None]:
-    """Keep every worker copying: each COPY that ends is followed by another one."""
-    ended = threading.Event()
+    """Keep every worker copying, each time to another place."""
     numbers = itertools.count()
+    try:
+        with kept_busy(
+            server, WORKERS, lambda _: copying(server, "/tree", f"/copy-{next(numbers)}"), (201,)
+        ):
+            yield
+    finally:
+        for copy in server.share.glob("copy-*"):
+            throw_away(copy)
+
+
+@contextmanager
+def kept_busy(
+    server: Server, clients: int, head: Callable[[int], bytes], statuses: Collection[int]
+) -> Iterator[None]:
+    """Have so many clients ask again and again: each answered request is followed by another one.
+
+    ``head`` gives each client's next request, ``statuses`` are the answers that are right.
+    """
+    ended = threading.Event()
     failures: list[BaseException] = []
 
-    def copy_on(connection: Connection) -> None:
+    def ask_on(number: int) -> None:
         try:
             while not ended.is_set():
-                connection.expect(201, copying(server, "/tree", f"/copy-{next(numbers)}"))
+                # A connection for each, since some servers close those that they kept open.
+                with Connection(server) as connection:
+                    status = connection.ask(head(number))
+                assert status in statuses, f"{status} to {head(number)!r}"
         except BaseException as error:
             failures.append(error)
 
-    connections = [Connection(server) for _ in range(WORKERS)]
-    threads = [threading.Thread(target=copy_on, args=(each,)) for each in connections]
+    threads = [threading.Thread(target=ask_on, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
-    # Until both have left their first moments, which the thread of their request drives.
+    # Until all have left their first moments, which the threads of their requests drive.
     ended.wait(0.5)
     try:
         yield
@@ -117,8 +137,4 @@ def _copying(server: Davkeep) -> Iterator[None]:
         ended.set()
         for thread in threads:
             thread.join()
-        for connection in connections:
-            connection.close()
-        for copy in server.share.glob("copy-*"):
-            throw_away(copy)
     assert not failures, failures

@@ -26,8 +26,6 @@ from davkeep.operations.lanes import SHORT_THREADS
 from davkeep.server.pool import GROWTH_STEP
 from harness.server import DEADLINE
 
-#: What the server may take with everybody waiting, in MiB.
-MOST_MEMORY = 150
 #: The 99th percentile of a PROPFIND Depth: 0 then, in milliseconds.
 MOST_LATENCY = 100
 #: The same against an idle server of the same run, with room: what is compared is the worst of a
@@ -57,6 +55,8 @@ class Size:
     #: Clients that read, and as many that write, at 10 KB/s.
     slow: int
     requests: int
+    #: MiB that the server may take with everybody waiting.
+    memory: int = 150
 
 
 def measure(folder: Path, size: Size) -> Iterator[Figure]:
@@ -95,10 +95,14 @@ class _Measurement:
         yield from self._while_parked("", idle, before, threads)
         each = (self._server.descriptors - descriptors) / self._size.operations
         yield self._figure("descriptors of each, its socket included", each, "")
+        if self._size.slow:
+            yield from self._beside_slow_clients(idle, before)
+        yield from self._results()
+
+    def _beside_slow_clients(self, idle: float, before: float) -> Iterator[Figure]:
         with self._slow_clients():
             with_slow = f" with {self._size.slow} slow readers and {self._size.slow} slow writers"
             yield from self._while_parked(with_slow, idle, before, None)
-        yield from self._results()
 
     def _hold_workers(self) -> None:
         for number, connection in enumerate(self._long):
@@ -127,7 +131,7 @@ class _Measurement:
         yield milliseconds(self._group, name, latency, MOST_LATENCY)
         yield ratio(self._group, f"{name}, against idle", latency, idle, MOST_TIMES_IDLE)
         most = memory(self._server.pid, "VmHWM")
-        yield self._figure(f"memory at most{how}", most, "MiB", MOST_MEMORY)
+        yield self._figure(f"memory at most{how}", most, "MiB", self._size.memory)
         if threads is None:
             yield self._figure(f"threads{how}", self._server.threads, "")
         else:

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -18,6 +18,15 @@ def line(figure: Figure) -> str:
     """One line for people."""
     most = "" if figure.most is None else f"  (at most {figure.most:g}: {figure.verdict})"
     return f"  {figure.name:<72} {value(figure):>14}{most}"
+
+
+def told(figures: Iterable[Figure]) -> Iterator[Figure]:
+    """Print each figure as it comes."""
+    for group, members in groupby(figures, key=lambda each: each.group):
+        print(f"\n{group}", flush=True)
+        for figure in members:
+            print(line(figure), flush=True)
+            yield figure
 
 
 def value(figure: Figure) -> str:
