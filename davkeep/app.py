@@ -19,14 +19,17 @@ from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
 from davkeep.keepalive import Settings
 from davkeep.monitor.resources import Resources
-from davkeep.operations import Lanes, Limits, Outcome, Registry, most_begun
+from davkeep.operations import Lanes, Limits, Outcome, Registry, Stored, most_begun
+from davkeep.operations.recovery import Recovery
 from davkeep.server import Server, ServerSettings, TlsAdapter
-from davkeep.store.database import Database, StateInUse, StateTooNew
+from davkeep.store.database import Database, StateInUse, StateTooNew, StoreError
 from davkeep.store.deliveries import Deliveries
+from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.trees.share import Share
+from davkeep.trees.staging import UPLOAD
 from davkeep.webhooks import Receiver, Webhooks
 from davkeep.words.configuration import Configuration, ConfigurationError
 
@@ -48,6 +51,7 @@ def serve(configuration: Configuration) -> int:
         _log.warning("%s is set, and has no effect yet", key)
     with ExitStack() as opened:
         site = make_site(configuration, opened)
+        recovery = recover(site, opened)
         server = make_server(configuration, site)
         try:
             server.prepare()
@@ -57,8 +61,29 @@ def serve(configuration: Configuration) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: server.stop())
         print(f"Serving {_described(configuration)} at {server.url}", flush=True)
+        recovery.start()
         server.serve()
     return 0
+
+
+def recover(site: Site, opened: ExitStack) -> Recovery:
+    """Settle what a crash left, before anything is served; purging it is stopped with ``opened``.
+
+    The operations that it ended are shown like those of this process. Raises ConfigurationError if
+    the state cannot be read.
+    """
+    block = site.configuration.davkeep
+    recovery = Recovery(
+        site.journal, site.stored, site.instance, fsync=block.fsync, spool=block.put.spool
+    )
+    try:
+        found = recovery.settle()
+    except StoreError as error:
+        raise ConfigurationError([f"davkeep.state: {error}"]) from None
+    for operation in found:
+        site.registry.remember(operation)
+    opened.callback(recovery.stop)
+    return recovery
 
 
 def without_effect(configuration: Configuration) -> list[str]:
@@ -86,7 +111,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     if block.state is None:
         raise ConfigurationError(["davkeep.state: has not been chosen"])
     try:
-        database = opened.enter_context(Database(block.state))
+        database = opened.enter_context(Database(block.state, flushes=block.fsync))
     except (StateInUse, StateTooNew, OSError) as error:
         raise ConfigurationError([f"davkeep.state: {error}"]) from None
     shares = make_shares(configuration)
@@ -96,14 +121,19 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
     webhooks = start_webhooks(configuration, database, opened)
     instance = instance_of(block.state)
+    stored = Stored(
+        database, DeadProperties(database), Locks(database, time.time), StoredUploads(database)
+    )
     return Site(
         configuration=configuration,
         shares=shares,
         database=database,
-        properties=DeadProperties(database),
-        locks=Locks(database, time.time),
+        properties=stored.properties,
+        locks=stored.locks,
+        stored=stored,
+        journal=Journal(database),
         registry=Registry(lanes, keep_results=block.operations.keep_results, ended=webhooks.ended),
-        uploads=start_uploads(configuration, database, instance, opened),
+        uploads=start_uploads(configuration, stored.uploads, instance, opened),
         beats=Settings.of(block.keepalive),
         instance=instance,
         monotonic=time.monotonic,
@@ -122,12 +152,12 @@ def start_webhooks(configuration: Configuration, database: Database, opened: Exi
 
 
 def start_uploads(
-    configuration: Configuration, database: Database, instance: str, opened: ExitStack
+    configuration: Configuration, stored: StoredUploads, instance: str, opened: ExitStack
 ) -> Uploads:
     """Go on with the uploads that there were; the rest of them is dropped now and in time."""
     uploads = Uploads(
-        StoredUploads(database),
-        staging_prefix(instance),
+        stored,
+        staging_prefix(instance) + UPLOAD,
         spool=configuration.davkeep.put.spool,
         now=time.time,
     )

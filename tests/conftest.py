@@ -13,7 +13,7 @@ from harness.wire import Wire
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of `tests/clients/test_pairs.py`."""
+    """Options of `tests/clients/test_pairs.py` and of the crash tests."""
     group = parser.getgroup("davkeep")
     group.addoption(
         "--fixed-beat",
@@ -24,6 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--write-table",
         action="store_true",
         help="write the outcomes of clients and proxies into docs/clients.md",
+    )
+    group.addoption(
+        "--every-kill-point",
+        action="store_true",
+        help="kill servers at every point of every operation, not at a sample (20 minutes)",
+    )
+    group.addoption(
+        "--write-figures",
+        action="store_true",
+        help="write what the crash tests come to into docs/durability.md",
     )
 
 

@@ -3,8 +3,7 @@
 import logging
 import os
 
-from davkeep.dav.site import Site
-from davkeep.dav.vanished import forget_vanished
+from davkeep.operations import Outcome, Page, Stored
 from davkeep.store.database import StoreError
 from davkeep.store.locks import Lock
 from davkeep.trees.share import Entry
@@ -21,9 +20,10 @@ class Removal:
     both back, for as much as is left of the tree.
     """
 
-    def __init__(self, site: Site, entry: Entry, hidden: str) -> None:
+    def __init__(self, stored: Stored, page: Page, entry: Entry, hidden: str) -> None:
         """``hidden``: the name out of sight, in the directory of ``entry``."""
-        self._site = site
+        self._stored = stored
+        self._page = page
         self._path = entry.path
         self._parent_fd = entry.parent_fd
         self._name = hidden
@@ -31,12 +31,13 @@ class Removal:
         self._ended: list[Lock] = []
         self._is_out = False
 
-    def take_out(self) -> None:
-        """At the effective point. Raises StoreError if the tree can still come back."""
+    def take_out(self, outcome: Outcome | None) -> None:
+        """At the effective point. Raises StoreError if the tree can still come back.
+
+        ``outcome``: how the removal will end, if that is settled.
+        """
         try:
-            with self._site.database.transaction():
-                self._ended = self._site.locks.end_at_or_below(self._path)
-                self._site.properties.move(self._path, self._hidden)
+            self._ended = self._page.removal(self._hidden, outcome)
         except StoreError as error:
             if os.access(self._name, os.F_OK, dir_fd=self._parent_fd, follow_symlinks=False):
                 raise
@@ -49,16 +50,12 @@ class Removal:
         """When the engine is done, however that ended."""
         try:
             if not self._is_out:
-                forget_vanished(self._site, self._path)
+                self._stored.forget_vanished(self._path)
             elif control.is_effective or control.left_behind:
-                self._site.properties.remove(self._hidden)
+                # What a loss of power brings back is removed with the journal's page.
+                with self._stored.database.transaction(durable=False):
+                    self._stored.properties.remove(self._hidden)
             else:
-                self._bring_back()
+                self._page.brought_back(self._hidden, self._ended)
         except StoreError as error:
             _log.error("what is stored about a deleted entry could not be settled: %s", error)
-
-    def _bring_back(self) -> None:
-        with self._site.database.transaction():
-            self._site.properties.move(self._hidden, self._path)
-            self._site.locks.put_back(self._ended)
-        forget_vanished(self._site, self._path)

@@ -1,6 +1,7 @@
 """What every handler needs: the shares, what is stored about them, and who does the work."""
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from secrets import token_hex
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Settings
-from davkeep.operations import Mode, Operation, Registry
+from davkeep.operations import Mode, Operation, Page, Registry, Stored
 from davkeep.store.database import Database
+from davkeep.store.journal import Folder, Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
-from davkeep.trees.share import Place
+from davkeep.trees.share import Entry, Place
+from davkeep.trees.staging import UPLOAD
 from davkeep.trees.steps import BLOCK_SIZE, Control
 from davkeep.words.configuration import Configuration
 
@@ -37,6 +40,9 @@ class Site:
     database: Database
     properties: DeadProperties
     locks: Locks
+    #: All that is stored about trees, as one.
+    stored: Stored
+    journal: Journal
     registry: Registry
     uploads: Uploads
     beats: Settings
@@ -54,16 +60,50 @@ class Site:
         )
 
     @contextmanager
-    def working(self, operation: Operation) -> Iterator[Control]:
-        """The control of an operation's work, without the store's part of the change."""
+    def working(
+        self,
+        operation: Operation,
+        source: Entry,
+        destination: Entry | None = None,
+        *,
+        depth_infinity: bool = True,
+    ) -> Iterator[tuple[Control, Page]]:
+        """The control of an operation's work, and its page in the journal."""
         control = self.control(operation.id)
         control.progress = operation.progress
+        page = Page(
+            self.journal,
+            self.stored,
+            operation,
+            control.staging_name,
+            source,
+            destination,
+            depth_infinity=depth_infinity,
+        )
+        control.witness = page
+        # A stop ends an operation that has taken effect before its work, which is finished by
+        # recovery; the database may be closed by the time that the work is collected.
+        control.is_left = lambda: operation.state.is_over
         try:
-            yield control
+            yield control, page
         finally:
-            operation.left_behind = control.left_behind
-            if control.left_behind:
-                warn_left_behind(control, f"{operation.method} {operation.source}")
+            if not control.is_left():
+                operation.left_behind = control.left_behind
+                if control.left_behind:
+                    warn_left_behind(control, f"{operation.method} {operation.source}")
+                page.close(keep=control.left_behind)
+
+    @contextmanager
+    def uploading(self, entry: Entry) -> Iterator[None]:
+        """Note, for a start after a crash, that something is staged beside ``entry``."""
+        share = entry.share
+        root, inode = os.fsencode(share.folder), str(share.identities[-1][1])
+        folder = Folder(os.path.dirname(entry.path), root, inode)
+        self.journal.begin_upload(folder)
+        try:
+            yield
+        finally:
+            self.journal.end_upload(folder)
 
     @contextmanager
     def touching(self, place: Place) -> Iterator[None]:
@@ -96,6 +136,11 @@ class Site:
 def staging_prefix(instance: str) -> str:
     """What the names of everything hidden of an instance begin with (the promises, Names)."""
     return f".davkeep-{instance}-"
+
+
+def upload_name() -> str:
+    """A new name of a staged upload. Recovery knows by it that no collection can be under it."""
+    return UPLOAD + token_hex(16)
 
 
 def warn_left_behind(control: Control, work: str) -> None:

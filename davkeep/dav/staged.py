@@ -103,6 +103,7 @@ def receive(
     with ExitStack() as opened:
         entry = opened.enter_context(request.writable_share().member(request.segments))
         check(site, request, entry)
+        opened.enter_context(site.uploading(entry))
         staged = stage(entry)
         opened.callback(staged.drop)
         staged.receive(request)

@@ -1,7 +1,8 @@
 """Operations: long requests, apart from the connections that asked for them.
 
 ``Registry`` admits, joins and finds them, ``Reservations`` says which trees they take, ``Lanes``
-drives their work. Knows nothing of HTTP servers, sockets or WsgiDAV.
+drives their work, ``Page`` writes what it does into the journal, and ``recovery`` reads it after a
+crash. Knows nothing of HTTP servers, sockets or WsgiDAV.
 """
 
 from davkeep.operations.counting import StartCount
@@ -10,11 +11,13 @@ from davkeep.operations.description import describe
 from davkeep.operations.lanes import LaneCounts, Lanes
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
+from davkeep.operations.page import Page
 from davkeep.operations.rate import Rate
 from davkeep.operations.registry import Registry, Stopping
 from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Conflict, Mode, Reservations
 from davkeep.operations.state import IllegalTransition, State
+from davkeep.operations.stored import Stored
 from davkeep.operations.throttle import Limits
 from davkeep.operations.work import Conclude, Ending, IsBulk, Start, never_bulk
 
@@ -32,6 +35,7 @@ __all__ = [
     "Mode",
     "Operation",
     "Outcome",
+    "Page",
     "Rate",
     "Registry",
     "RepeatKey",
@@ -40,6 +44,7 @@ __all__ = [
     "StartCount",
     "State",
     "Stopping",
+    "Stored",
     "describe",
     "most_begun",
     "never_bulk",

@@ -34,15 +34,17 @@ class Database:
     """The SQLite database `davkeep.sqlite3` in `folder`, which is made if it is missing.
 
     Safe for any number of threads: they take turns at the one connection. What was committed
-    survives the end of the process and of the machine (WAL, synchronous FULL).
+    survives the end of the process (WAL); if it was durable (synchronous FULL) also that of the
+    machine, with all that was committed before it. `flushes` false: no commit is durable.
 
     Every use of it may raise StoreError. The constructor raises StateInUse while another Database
     has the folder, StateTooNew, OSError if the folder cannot be used, and sqlite3.DatabaseError if
     the file is no database.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, flushes: bool = True) -> None:
         self.folder = Path(folder)
+        self._flushes = flushes
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         #: Guards the connection. It is held from the beginning of a transaction to its end, and by
         #: whoever asks something outside of one until the answer is complete.
@@ -52,6 +54,8 @@ class Database:
             undo.callback(os.close, self._lock_file)
             self._connection = _connect(self.folder / "davkeep.sqlite3")
             undo.callback(self._connection.close)
+            #: Whether a commit is flushed, as SQLite knows it at this moment.
+            self._is_durable = False
             self._advance()
             undo.pop_all()
 
@@ -70,24 +74,42 @@ class Database:
                 self._lock_file = -1
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
         """Everything inside happens, or nothing of it does.
 
         Transactions of one thread nest: an inner one that fails undoes its own part, and what an
         inner one did is kept only if the outermost one ends well. Other threads wait meanwhile, so
-        nothing slow belongs inside.
+        nothing slow belongs inside. Not `durable`: it waits for no disk, and a loss of power may
+        take it back, though never without what was committed after it.
         """
         with self._guard, _errors():
             outermost = not self._connection.in_transaction
-            self._connection.execute("BEGIN IMMEDIATE" if outermost else "SAVEPOINT inner")
+            if outermost:
+                self._begin(durable=durable and self._flushes)
+            else:
+                self._connection.execute("SAVEPOINT inner")
             completed = False
             try:
                 yield self._connection
-                self._connection.execute("COMMIT" if outermost else "RELEASE inner")
+                if outermost:
+                    self._commit()
+                else:
+                    self._connection.execute("RELEASE inner")
                 completed = True
             finally:
                 if not completed:
                     self._undo(outermost)
+
+    def _begin(self, *, durable: bool) -> None:
+        if durable != self._is_durable:
+            # SQLite takes it only outside of a transaction.
+            level = "FULL" if durable else "NORMAL"
+            self._connection.execute(f"PRAGMA synchronous = {level}")
+            self._is_durable = durable
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _commit(self) -> None:
+        self._connection.execute("COMMIT")
 
     def _undo(self, outermost: bool) -> None:
         """Takes back the innermost transaction, unless SQLite did it (a full disk, for one)."""
@@ -155,6 +177,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     with ExitStack() as undo:
         undo.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         undo.pop_all()
     return connection

@@ -117,6 +117,11 @@ class Locks:
         """The locks strictly below `path`, of either depth."""
         return self._select(BELOW, subtree(path)[1:])
 
+    def exist_under(self, path: bytes) -> bool:
+        """Whether there is a lock on `path` or below it; one that has just expired may count."""
+        question = f"SELECT 1 FROM locks WHERE {IN_SUBTREE} LIMIT 1"
+        return bool(self._database.rows(question, subtree(path)))
+
     def refresh(self, token: str, timeout: float | None) -> Lock | None:
         """Starts the lock's time anew (RFC 4918 9.10.2); None if there is no such lock."""
         with self._database.transaction() as connection:

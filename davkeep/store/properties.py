@@ -41,6 +41,11 @@ class DeadProperties:
             found |= _by_path(self._database.rows(f"{_ROWS} path IN ({marks})", some))
         return found
 
+    def exist_under(self, path: bytes) -> bool:
+        """Whether `path` or anything below it has any."""
+        question = f"SELECT 1 FROM properties WHERE {IN_SUBTREE} LIMIT 1"
+        return bool(self._database.rows(question, subtree(path)))
+
     def under(self, path: bytes, depth: Depth) -> dict[bytes, dict[str, bytes]]:
         """The properties of `path`, and to `depth` of what is below, where there are any.
 

@@ -67,4 +67,24 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # One row for each operation that has begun to change something and is not over. `stage`
+        # is the word of `journal.Stage`, `record` all that recovery has to know, as JSON.
+        """
+        CREATE TABLE journal (
+            id TEXT PRIMARY KEY NOT NULL,
+            stage TEXT NOT NULL,
+            record TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+        # Directories in which uploads were staged since the start. `root` is the folder of their
+        # share and `inode` that folder's: where it is another one, the share is not there.
+        """
+        CREATE TABLE staging_folders (
+            path BLOB PRIMARY KEY NOT NULL,
+            root BLOB NOT NULL,
+            inode TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
 )

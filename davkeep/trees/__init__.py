@@ -7,6 +7,7 @@ one file system, ``across`` several), ``remove``, ``upload`` (PUT) and ``collect
     build, members, member     a copy: the whole, what is below a collection, one file
     staging, purge, emptying   the hidden entry, the swap, and getting rid of what was replaced
     removable, mounts, statx   what stands in the way of a removal
+    witness, remains           what is told before names change; what a crash left of it
     content, attributes        bytes with their holes; modes, times, extended attributes
     descent, durability        walking with few descriptors; bringing it to the disk
     renames, system            system calls that Python lacks, and what is done without them

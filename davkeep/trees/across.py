@@ -16,6 +16,7 @@ from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import GONE, Name, Staging, Swap, announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
+from davkeep.trees.witness import Change
 
 
 def move_across(
@@ -42,10 +43,15 @@ def move_across(
         if existing is not None:
             refuse_mounts(destination.parent_fd, destination.name)
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
+        control.witness.changing(
+            Change("across", staging.status(), destination.find(), source=before)
+        )
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)
         hidden = _hidden(source, before, control)
-        if hidden is not None:
+        if hidden is None:
+            control.witness.removing_in_place()
+        else:
             undo.callback(rename_noreplace, *hidden, source.parent_fd, source.name)
         moved = Result(created=swap.created, complete=True)
         settled = None if hidden is None else moved

@@ -36,6 +36,7 @@ class Build:
     def steps(self, *, depth_infinity: bool = True) -> Generator[Lane | None, None, None]:
         """Build; raises DestinationError, and FileNotFoundError (404) if the source is gone."""
         kind = self._source.kind
+        self._control.witness.staging()
         try:
             if kind is Kind.COLLECTION:
                 yield from self._collection(depth_infinity=depth_infinity)

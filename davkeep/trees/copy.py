@@ -14,6 +14,7 @@ from davkeep.trees.relation import is_case_variant, refuse_nesting
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce
 from davkeep.trees.steps import Control, Result, Steps
+from davkeep.trees.witness import Change
 
 
 def copy(
@@ -49,6 +50,9 @@ def copy(
         if existing is not None:
             refuse_mounts(destination.parent_fd, destination.name)
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
+        control.witness.changing(
+            Change("swap", staging.status(), destination.find(), is_partial=bool(build.errors))
+        )
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)
         result = Result(created=swap.created, complete=True, errors=tuple(build.errors))

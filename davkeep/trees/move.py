@@ -13,6 +13,7 @@ from davkeep.trees.renaming import Renaming
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import announce
 from davkeep.trees.steps import Control, Result, Steps
+from davkeep.trees.witness import Change
 
 
 def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool) -> Steps:
@@ -38,11 +39,13 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
         refuse_mounts(destination.parent_fd, destination.name)
     with ExitStack() as undo:
         renaming = Renaming(source, destination, control, undo)
+        control.witness.changing(Change("rename", status, existing))
         try:
             renaming.make(status, existing)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
+            undo.close()
             return (yield from move_across(source, destination, control, existing=existing))
         control.progress.members_done += 1
         result = Result(created=existing is None, complete=True)
@@ -60,6 +63,7 @@ def _move_onto_itself(
     if is_same_name(source, destination):
         raise PermissionError(errno.EPERM, "The destination is the source")
     is_variant = is_case_variant(source, destination)
+    control.witness.changing(Change("itself", source.stat()))
     with ExitStack() as undo:
         if is_variant:
             _rename(source, destination)

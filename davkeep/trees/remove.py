@@ -14,6 +14,7 @@ from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Name, announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
+from davkeep.trees.witness import Change
 
 #: All of it is gone, as far as anybody sees.
 _REMOVED = Result(created=False, complete=True)
@@ -34,13 +35,15 @@ def remove(target: Entry, control: Control) -> Steps:
     target.require_writable()
     target.refuse_root()
     control.progress.bytes_total = 0
-    if not stat.S_ISDIR(target.stat().st_mode):
-        return _remove_file(target, control)
+    status = target.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        return _remove_file(target, control, status)
     refuse_mounts(target.parent_fd, target.name)
     if not (yield from _is_removable(target, control)):
         return (yield from _one_by_one(target, control))
     refuse_mounts(target.parent_fd, target.name)
     hidden = (target.parent_fd, control.staging_name)
+    control.witness.changing(Change("remove", old=target.stat()))
     try:
         rename_noreplace(target.parent_fd, target.name, *hidden)
     except OSError as error:
@@ -53,9 +56,10 @@ def remove(target: Entry, control: Control) -> Steps:
     return _REMOVED
 
 
-def _remove_file(target: Entry, control: Control) -> Result:
+def _remove_file(target: Entry, control: Control, status: os.stat_result) -> Result:
     """Remove what is no collection."""
     control.progress.members_total = 1
+    control.witness.changing(Change("unlink", old=status))
     try:
         os.unlink(target.name, dir_fd=target.parent_fd)
     except PermissionError as error:
@@ -88,6 +92,9 @@ def _out_of_sight(
     """Purge the tree that has just been renamed to ``hidden``, or bring it back."""
 
     def bring_back() -> None:
+        if control.is_left():
+            return
+        control.witness.returning()
         try:
             rename_noreplace(*hidden, target.parent_fd, target.name)
             control.is_effective = control.left_behind = False
@@ -106,6 +113,7 @@ def _out_of_sight(
 def _one_by_one(target: Entry, control: Control) -> Steps:
     """Remove what can be removed, where it stands; there is no way back from that."""
     yield Lane.LONG
+    control.witness.changing(Change("members", old=target.stat()))
     emptying = Emptying(control.progress, restoring=False)
     yield from emptying.steps(target.parent_fd, target.name)
     if not emptying.errors:

@@ -19,6 +19,9 @@ OLD = ".old"
 #: Appended to the staging name: the source of a MOVE across file systems, out of sight.
 GONE = ".gone"
 
+#: Begins the id in the staging name of an upload: no collection is ever staged under such a name.
+UPLOAD = "put-"
+
 #: A name in an open directory.
 Name = tuple[int, str]
 
@@ -42,6 +45,11 @@ class Staging:
             return os.open(name, DIRECTORY, dir_fd=parent_fd)
         except OSError as error:
             raise destination_error(error) from error
+
+    def status(self) -> os.stat_result:
+        """What is staged."""
+        parent_fd, name = self.name
+        return os.lstat(name, dir_fd=parent_fd)
 
     def discard(self) -> None:
         """Remove what was made; nothing if it has been swapped in."""

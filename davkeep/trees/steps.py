@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Literal
 
+from davkeep.trees.witness import Witness
 from davkeep.words.progress import Progress
 
 #: The most that one system call copies, in bytes, so that cancelling and the throttle act soon.
@@ -68,6 +69,11 @@ def _nothing() -> None:
     """Stand in for a store when nothing depends on the tree."""
 
 
+def _never() -> bool:
+    """Stand in for a driver that lets all work end, or closes it to have it undone."""
+    return False
+
+
 @dataclass(slots=True)
 class Control:
     """What one piece of work shares with its driver.
@@ -78,7 +84,8 @@ class Control:
     same moment is done there. ``left_behind`` says, however the work ended, that something it could
     not remove stays hidden under the staging name (or that name and a suffix, see ``staging``).
     ``settled`` is set before ``effective`` is called: what the work will return, unless what
-    follows may still add errors.
+    follows may still add errors. ``witness`` is told before names change. ``is_left`` answers
+    whether the work was left as it stands: steps that are closed then undo nothing.
     """
 
     staging_name: str
@@ -86,6 +93,8 @@ class Control:
     fsync: bool = True
     block_size: int = BLOCK_SIZE
     effective: Callable[[], None] = _nothing
+    witness: Witness = field(default_factory=Witness)
+    is_left: Callable[[], bool] = _never
     is_effective: bool = False
     settled: Result | None = None
     left_behind: bool = False

@@ -119,10 +119,15 @@ class RunningServer:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def staging(self, folder: Path | None = None) -> list[Path]:
-        """Staging entries below ``folder`` (the root)."""
+        """Staging entries below ``folder`` (the root), which may vanish while this looks."""
         top = folder or self.root
         assert top is not None
-        return sorted(top.rglob(".davkeep*"))
+        found: list[Path] = []
+        for above, folders, files in os.walk(top):
+            hidden = [name for name in (*folders, *files) if name.startswith(".davkeep")]
+            found += [Path(above) / name for name in hidden]
+            folders[:] = [name for name in folders if name not in hidden]
+        return sorted(found)
 
     def stop(self, number: int = signal.SIGTERM, deadline: float = DEADLINE) -> int:
         """Send a signal and return the exit status."""

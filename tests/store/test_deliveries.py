@@ -118,7 +118,7 @@ def test_they_survive_reopening(folder: Path) -> None:
 def test_an_older_database_gets_the_table(folder: Path) -> None:
     """A state of the first schema is taken further, and keeps what it holds."""
     with Database(folder) as database, database.transaction() as connection:
-        for table in ("deliveries", "uploads"):
+        for table in ("deliveries", "uploads", "journal", "staging_folders"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
         connection.execute("INSERT INTO properties VALUES (x'2f', 'kept', x'')")

@@ -1,6 +1,6 @@
 """COPY and MOVE (RFC 4918 9.8, 9.9): checked here, done by the engine as an operation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,7 @@ from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
-from davkeep.dav.vanished import forget_vanished
-from davkeep.operations import Mode, Operation, RepeatKey
+from davkeep.operations import Mode, Operation, Page, RepeatKey
 from davkeep.trees.bulk import is_bulk
 from davkeep.trees.copy import copy
 from davkeep.trees.counting import Count, count
@@ -185,14 +184,15 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
     """The work, which opens what it needs only when it begins."""
     with ExitStack() as opened:
         source, destination = wish.entries(opened)
-        control = opened.enter_context(site.working(operation))
+        control, page = opened.enter_context(
+            site.working(operation, source, destination, depth_infinity=wish.depth_infinity)
+        )
         path = destination.path
-        store = _store_part(site, wish, source.path, destination.path)
-        control.effective = partial(_take_effect, store, operation, control, wish)
+        control.effective = partial(_take_effect, page, operation, control, wish)
         result = yield from _work(wish, source, destination, control)
     if result.complete and result.errors:
         # Some members are not there, and their properties are not to wait for others.
-        forget_vanished(site, path)
+        site.stored.forget_vanished(path)
     return result
 
 
@@ -208,30 +208,9 @@ def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> St
     )
 
 
-def _take_effect(
-    store: Callable[[], None], operation: Operation, control: Control, wish: Wish
-) -> None:
+def _take_effect(page: Page, operation: Operation, control: Control, wish: Wish) -> None:
     """The store first: it may fail, and the operation cannot take the moment back."""
-    store()
     settled = control.settled
-    operation.reach_effective_point(None if settled is None else conclusion(_sides(wish))(settled))
-
-
-def _store_part(site: Site, wish: Wish, source: bytes, destination: bytes) -> Callable[[], None]:
-    """Move or copy the dead properties, and end the locks that do not go along (RFC 4918 7.6).
-
-    A lock on the destination itself stays, so that the UNLOCK of Office works.
-    """
-
-    def change() -> None:
-        with site.database.transaction():
-            kept = [lock.token for lock in site.locks.covering(destination)]
-            site.locks.end_at_or_below(destination, keep=kept)
-            if wish.is_move:
-                site.locks.end_at_or_below(source)
-                site.properties.move(source, destination)
-                site.uploads.move(source, destination)
-            else:
-                site.properties.copy(source, destination, wish.depth_infinity)
-
-    return change
+    outcome = None if settled is None else conclusion(_sides(wish))(settled)
+    page.transfer(outcome, is_move=wish.is_move)
+    operation.reach_effective_point(outcome)

@@ -78,19 +78,20 @@ def _check(site: Site, request: Request, provider: Provider, entry: Entry) -> Lo
 def _start(site: Site, request: Request, provider: Provider, operation: Operation) -> Steps:
     with (
         provider.existing(request.segments, follow_last=False) as entry,
-        site.working(operation) as control,
+        site.working(operation, entry) as (control, page),
     ):
         conclude = _conclusion(provider, request)
-        removal = Removal(site, entry, control.staging_name)
+        removal = Removal(site.stored, page, entry, control.staging_name)
 
         def out_of_sight() -> None:
-            removal.take_out()
             early = None if control.settled is None else conclude(control.settled)
+            removal.take_out(early)
             operation.reach_effective_point(early, cancellable=True)
 
         control.effective = out_of_sight
         try:
             result = yield from remove(entry, control)
         finally:
-            removal.settle(control)
+            if not control.is_left():
+                removal.settle(control)
         return result

@@ -1,8 +1,8 @@
 """LOCK (RFC 4918 9.10): a new lock, or a longer life for one."""
 
 import math
+from collections.abc import Callable
 from functools import partial
-from secrets import token_hex
 
 from lxml import etree
 
@@ -12,11 +12,11 @@ from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
 from davkeep.dav.lockdiscovery import lockdiscovery
 from davkeep.dav.request import Request
-from davkeep.dav.site import Site
+from davkeep.dav.site import Site, upload_name
 from davkeep.dav.vanished import forget_predecessor
 from davkeep.dav.xml import dav, document, parse
 from davkeep.store.locks import Lock, LockConflict, Scope
-from davkeep.trees.share import Entry, Kind, kind_of
+from davkeep.trees.share import Entry, Kind
 from davkeep.trees.upload import Upload
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth, parse_timeout
@@ -59,37 +59,42 @@ def timeout_of(request: Request) -> float:
 
 def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
     depth = parse_depth(request.field("Depth"), "infinity", ("0", "infinity"))
-    scope, owner = _scope(wish), _owner(wish)
+    acquire = partial(
+        site.locks.acquire,
+        depth="0" if depth == "0" else "infinity",
+        scope=_scope(wish),
+        owner_xml=_owner(wish),
+        principal=request.user,
+        timeout=timeout_of(request),
+    )
     with touched(site, request.share.member, request.segments) as entry:
         status = entry.find()
         check_conditions(site, request, status)
         if status is None:
             LockCheck(site, request).membership(entry)
-        is_collection = status is not None and kind_of(status) is Kind.COLLECTION
-        try:
-            made = site.locks.acquire(
-                entry.path,
-                url=request.share.href(request.segments, is_collection),
-                depth="0" if depth == "0" else "infinity",
-                scope=scope,
-                owner_xml=owner,
-                principal=request.user,
-                timeout=timeout_of(request),
-            )
-        except LockConflict as conflict:
-            hrefs = list(dict.fromkeys(each.url for each in conflict.locks))
-            raise Failure(423, condition="no-conflicting-lock", hrefs=hrefs) from None
-        if status is None:
-            _make_file(site, entry, made)
+            with site.uploading(entry):
+                made = _granted(request, entry, acquire)
+                _make_file(site, entry, made)
+        else:
+            made = _granted(request, entry, acquire)
     fields = (("Lock-Token", f"<{made.token}>"),)
     return _answer(site, 201 if status is None else 200, made, fields)
+
+
+def _granted(request: Request, entry: Entry, acquire: Callable[..., Lock]) -> Lock:
+    href = request.share.href(request.segments, entry.kind is Kind.COLLECTION)
+    try:
+        return acquire(entry.path, url=href)
+    except LockConflict as conflict:
+        hrefs = list(dict.fromkeys(each.url for each in conflict.locks))
+        raise Failure(423, condition="no-conflicting-lock", hrefs=hrefs) from None
 
 
 def _make_file(site: Site, entry: Entry, made: Lock) -> None:
     """Make the empty file that a lock of an unmapped URL makes (RFC 4918 7.3)."""
     forget_predecessor(site, entry)
     try:
-        with Upload(entry, site.control(token_hex(16))) as upload:
+        with Upload(entry, site.control(upload_name())) as upload:
             for _ in upload.commit(replace=False):
                 pass
     except FileExistsError:

@@ -2,13 +2,12 @@
 
 from functools import partial
 from os import stat_result
-from secrets import token_hex
 
 from davkeep.dav.answers import Reply
 from davkeep.dav.checks import LockCheck
 from davkeep.dav.methods import put
 from davkeep.dav.request import Request
-from davkeep.dav.site import Site
+from davkeep.dav.site import Site, upload_name
 from davkeep.dav.staged import Staged, receive, store
 from davkeep.trees.patch import Patch
 from davkeep.trees.share import Entry
@@ -43,7 +42,7 @@ class Part(Staged):
 
     def __init__(self, site: Site, request: Request, entry: Entry) -> None:
         """Stage an empty part; errors as ``patch`` tells."""
-        super().__init__(site, request, entry, site.control(token_hex(16)))
+        super().__init__(site, request, entry, site.control(upload_name()))
         self._range = _range(request)
         self._patch = Patch(entry, self.control, site.configuration.davkeep.put.spool)
 

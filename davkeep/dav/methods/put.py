@@ -3,12 +3,11 @@
 import hashlib
 from functools import partial
 from os import stat_result
-from secrets import token_hex
 
 from davkeep.dav.answers import Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.request import Request
-from davkeep.dav.site import Site
+from davkeep.dav.site import Site, upload_name
 from davkeep.dav.staged import Staged, receive, store
 from davkeep.dav.uploads.ranged import Ranged
 from davkeep.trees.share import Entry, Kind
@@ -61,7 +60,7 @@ class Whole(Staged):
 
     def __init__(self, site: Site, request: Request, entry: Entry) -> None:
         """Stage an empty file. 405 for a collection, 403 and 507 as the engine says."""
-        super().__init__(site, request, entry, site.control(token_hex(16)))
+        super().__init__(site, request, entry, site.control(upload_name()))
         spool = site.configuration.davkeep.put.spool
         try:
             self._upload = Upload(entry, self.control, spool)

@@ -64,7 +64,7 @@ class Uploads:
         """``prefix``: what the names of hidden files begin with; ``now``: seconds of the epoch."""
         self._stored = stored
         self._prefix = prefix
-        self._spool = None if spool is None else os.fsencode(spool)
+        self._spool = None if spool is None else os.fsencode(os.path.realpath(spool))
         self._now = now
         self._lock = threading.Lock()
         self._busy: dict[str, Transfer] = {}
@@ -112,10 +112,6 @@ class Uploads:
                 del self._busy[row.name]
             self._remove(row)
             return True
-
-    def move(self, source: bytes, destination: bytes) -> None:
-        """Let uploads go along with the collection that holds their hidden files."""
-        self._stored.move(source, destination)
 
     def expire(self) -> int:
         """Drop what is too old; return how many that were."""

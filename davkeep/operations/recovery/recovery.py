@@ -1,0 +1,107 @@
+"""Going through the journal at the start."""
+
+import logging
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+
+from davkeep.operations.attempt import attempt
+from davkeep.operations.operation import Operation
+from davkeep.operations.recovery.case import Case
+from davkeep.operations.recovery.uploads import Uploads
+from davkeep.operations.stored import Stored
+from davkeep.store.journal import Journal, Record
+
+_log = logging.getLogger("davkeep.recovery")
+
+#: Seconds that a stop waits for the thread, which looks after each member whether to end.
+STOP_SECONDS = 5.0
+
+
+class Recovery:
+    """What is left of operations that a crash ended; used once.
+
+    ``settle`` comes before the server serves: after it every name is old or new, and what is stored
+    agrees. ``start`` begins to purge what is out of sight, in a thread of its own. Whenever it is
+    cut off, the next start goes on.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stored: Stored,
+        instance: str,
+        *,
+        fsync: bool = True,
+        spool: str | None = None,
+    ) -> None:
+        """``instance``: only its staging entries are touched; ``spool``: where uploads may be."""
+        self._journal = journal
+        self._stored = stored
+        self._fsync = fsync
+        self._spool = spool
+        self._uploads = Uploads(journal, stored, instance)
+        self._cases: list[Case] = []
+        self._opened = ExitStack()
+        self._is_stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        #: Whether everything was purged that can be.
+        self.is_complete = False
+
+    def settle(self) -> list[Operation]:
+        """Settle everything; return the operations that were found, which are over.
+
+        Raises StoreError if the journal cannot be read.
+        """
+        records = self._journal.records()
+        self._opened.callback(self._uploads.close)
+        self._uploads.find(self._spool, [record.staging for record in records])
+        found = [self._settled(record) for record in records]
+        if found or self._uploads.count:
+            _log.info("%d operations and %d uploads were cut off", len(found), self._uploads.count)
+        return found
+
+    def _settled(self, record: Record) -> Operation:
+        case = Case(record, self._journal, self._stored, fsync=self._fsync)
+        self._opened.callback(case.close)
+        case.settle()
+        self._cases.append(case)
+        return case.operation
+
+    def start(self) -> None:
+        """Purge in a thread, if there is anything to purge."""
+        if not (self._cases or self._uploads.count):
+            for _ in self._purging():
+                pass
+            self.is_complete = True
+            return
+        self._thread = threading.Thread(target=self._serve, name="davkeep-recovery", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for what is purged; return whether that is all."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return self.is_complete
+
+    def stop(self) -> None:
+        """The server stops: stop purging, which the next start goes on with."""
+        self._is_stopped.set()
+        if self.wait(STOP_SECONDS):
+            self._journal.forget_idle()
+
+    def _serve(self) -> None:
+        attempt(self._purge_all, "purging what a crash left")
+
+    def _purge_all(self) -> None:
+        with self._opened, closing(self._purging()) as steps:
+            for _ in steps:
+                if self._is_stopped.is_set():
+                    return
+        self.is_complete = True
+        _log.info("recovery is complete")
+
+    def _purging(self) -> Generator[None, None, None]:
+        for case in self._cases:
+            yield from case.purge()
+        yield from self._uploads.purge()

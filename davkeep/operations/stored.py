@@ -1,0 +1,84 @@
+"""What is stored about trees, and what becomes of it when they are copied, moved or removed."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from davkeep.store.database import Database
+from davkeep.store.locks import Lock, Locks
+from davkeep.store.properties import DeadProperties
+from davkeep.store.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Locks, dead properties and uploads, by the real paths of what they belong to.
+
+    Every change is one transaction, or a part of the one around it, and may raise StoreError.
+    """
+
+    database: Database
+    properties: DeadProperties
+    locks: Locks
+    uploads: Uploads
+
+    def lies_below(self, *paths: bytes) -> bool:
+        """Whether anything is stored about one of ``paths`` or what is below it."""
+        return any(self.properties.exist_under(path) for path in paths) or any(
+            self.locks.exist_under(path) for path in paths
+        )
+
+    def copied(self, source: bytes, destination: bytes, *, depth_infinity: bool) -> None:
+        """The destination is a copy: it has the source's properties, and keeps its own lock."""
+        with self.database.transaction():
+            self._overwritten(destination)
+            self.properties.copy(source, destination, depth_infinity)
+
+    def moved(self, source: bytes, destination: bytes) -> None:
+        """The source is the destination now; its own locks do not go along (RFC 4918 7.6)."""
+        with self.database.transaction():
+            self._overwritten(destination)
+            self.locks.end_at_or_below(source)
+            self.properties.move(source, destination)
+            self.uploads.move(source, destination)
+
+    def _overwritten(self, destination: bytes) -> None:
+        """End the locks below; one on the destination itself stays, for the UNLOCK of Office."""
+        kept = [lock.token for lock in self.locks.covering(destination)]
+        self.locks.end_at_or_below(destination, keep=kept)
+
+    def hidden(self, path: bytes, hidden: bytes) -> list[Lock]:
+        """A tree is out of sight; return the locks that ended with that."""
+        with self.database.transaction():
+            ended = self.locks.end_at_or_below(path)
+            self.properties.move(path, hidden)
+        return ended
+
+    def brought_back(self, path: bytes, hidden: bytes, ended: Sequence[Lock]) -> None:
+        """What is left of that tree is there again."""
+        with self.database.transaction():
+            if self.properties.exist_under(hidden):
+                self.properties.move(hidden, path)
+            self.locks.put_back(ended)
+            self.forget_vanished(path)
+
+    def forget_vanished(self, path: bytes) -> None:
+        """End the locks and remove the properties of what at or below ``path`` does not exist.
+
+        For work that was done in part, of which no single moment says what became of each member.
+        The caller has reserved the tree: nothing is made there between the look and the change.
+        """
+        locks = [*self.locks.covering(path), *self.locks.below(path)]
+        tokens = [lock.token for lock in locks if _is_gone(lock.path)]
+        members = [each for each in self.properties.under(path, "infinity") if _is_gone(each)]
+        if not (tokens or members):
+            return
+        with self.database.transaction():
+            for token in tokens:
+                self.locks.release(token)
+            for member in members:
+                self.properties.remove(member)
+
+
+def _is_gone(path: bytes) -> bool:
+    return not os.path.lexists(path)

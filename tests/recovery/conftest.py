@@ -1,0 +1,132 @@
+"""A share, a store with its journal, and operations that stop in the middle as if killed there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from davkeep.operations import Operation, Page, Stored
+from davkeep.operations.recovery import Recovery
+from davkeep.store.database import Database
+from davkeep.store.journal import Journal
+from davkeep.store.locks import Lock, Locks
+from davkeep.store.properties import DeadProperties
+from davkeep.store.uploads import Uploads
+from davkeep.trees.share import Entry, Share
+from davkeep.trees.steps import Control, Steps
+from harness.dav import snapshot
+
+INSTANCE = "abcd"
+#: The one property that a path has, if it has any.
+MARK = "{urn:x}mark"
+
+
+class Ground:
+    """One share and one store, which outlive the processes that are imagined on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "share"
+        self.folder.mkdir()
+        self.state = folder / "state"
+        self.opened = ExitStack()
+        self.left: list[Steps] = []
+        self.boot()
+
+    def boot(self) -> None:
+        """Be another process."""
+        self.opened.close()
+        self.database = self.opened.enter_context(Database(self.state))
+        self.stored = Stored(
+            self.database,
+            DeadProperties(self.database),
+            Locks(self.database, lambda: 1000.0),
+            Uploads(self.database),
+        )
+        self.journal = Journal(self.database)
+
+    def close(self) -> None:
+        """Close what stands still, and the store."""
+        for steps in self.left:
+            steps.close()
+        self.opened.close()
+
+    def entry(self, name: str) -> Entry:
+        """A member of the share, open until the next boot."""
+        share = self.opened.enter_context(Share(self.folder))
+        entry = share.entry([part for part in name.split("/") if part], follow_last=False)
+        return self.opened.enter_context(entry)
+
+    def path(self, name: str) -> bytes:
+        """The real path of a member."""
+        return os.fsencode(os.path.realpath(self.folder)) + b"/" + os.fsencode(name)
+
+    def mark(self, *names: str) -> None:
+        """Give members a property."""
+        for name in names:
+            self.stored.properties.change(self.path(name), {MARK: name.encode()})
+
+    def marks(self) -> dict[str, str]:
+        """What has one, and who had it first."""
+        rows = self.database.rows("SELECT path, value FROM properties")
+        top = self.path("")
+        return {os.fsdecode(path.removeprefix(top)): value.decode() for path, value in rows}
+
+    def lock(self, name: str) -> Lock:
+        """Lock a member."""
+        return self.stored.locks.acquire(
+            self.path(name),
+            url=quote(f"/{name}", errors="surrogateescape"),
+            depth="0",
+            scope="exclusive",
+            timeout=None,
+        )
+
+    def page(
+        self, method: str, source: str, destination: str | None = None
+    ) -> tuple[Page, Control]:
+        """The page and the control of a new operation of ann's."""
+        operation = Operation(
+            owner="ann", method=method, source=f"/{source}", created=1.0,
+            destination=None if destination is None else f"/{destination}",
+        )  # fmt: skip
+        control = Control(f".davkeep-{INSTANCE}-{operation.id}")
+        entries = [self.entry(name) for name in (source, destination) if name is not None]
+        page = Page(self.journal, self.stored, operation, control.staging_name, *entries)
+        control.witness = page
+        return page, control
+
+    def crash(self) -> None:
+        """The process is gone, whatever it was at."""
+        self.boot()
+
+    def hidden(self) -> list[str]:
+        """Hidden names in the share."""
+        return sorted(path.name for path in self.folder.rglob(".davkeep-*"))
+
+    def look(self) -> dict[bytes, tuple[Any, ...]]:
+        """Everything below the share's folder."""
+        found = snapshot(self.folder)
+        del found[os.fsencode(self.folder)]
+        return found
+
+    def recover(self) -> list[Operation]:
+        """Recovery, to its end; the store is opened anew before."""
+        self.boot()
+        recovery = Recovery(self.journal, self.stored, INSTANCE)
+        found = recovery.settle()
+        recovery.start()
+        recovery.wait()
+        recovery.stop()
+        return found
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    """A share and a store."""
+    ground = Ground(tmp_path)
+    yield ground
+    ground.close()
