@@ -1,45 +1,37 @@
-"""DAV:lockdiscovery and DAV:supportedlock (RFC 4918 15.8, 15.10)."""
+"""DAV:lockdiscovery and DAV:supportedlock (RFC 4918 15.8, 15.10), as they stand in a document.
+
+The prefix D stands for DAV: there.
+"""
 
 from collections.abc import Iterable
 
-from lxml import etree
-
-from davkeep.dav.xml import dav
+from davkeep.dav.xml import escaped
 from davkeep.store.locks import Lock
 
+#: The content of DAV:supportedlock: exclusive and shared write locks.
+SUPPORTED_LOCKS = "".join(
+    f"<D:lockentry><D:lockscope><D:{scope}/></D:lockscope>"
+    "<D:locktype><D:write/></D:locktype></D:lockentry>"
+    for scope in ("exclusive", "shared")
+)
 
-def lockdiscovery(locks: Iterable[Lock], now: float) -> etree._Element:
-    """The locks of one resource; ``now`` in seconds of the epoch gives the time that is left."""
-    element = etree.Element(dav("lockdiscovery"))
-    for lock in locks:
-        element.append(_active(lock, now))
-    return element
+
+def active_locks(locks: Iterable[Lock], now: float) -> str:
+    """The content of DAV:lockdiscovery of one resource: its locks, ``now`` (epoch seconds)."""
+    return "".join(_active(lock, now) for lock in locks)
 
 
-def _active(lock: Lock, now: float) -> etree._Element:
-    active = etree.Element(dav("activelock"))
-    etree.SubElement(etree.SubElement(active, dav("locktype")), dav("write"))
-    etree.SubElement(etree.SubElement(active, dav("lockscope")), dav(lock.scope))
-    etree.SubElement(active, dav("depth")).text = lock.depth
-    if lock.owner_xml:
-        active.append(etree.fromstring(lock.owner_xml))
+def _active(lock: Lock, now: float) -> str:
     left = lock.remaining(now)
     timeout = "Infinite" if left is None else f"Second-{max(0, round(left))}"
-    etree.SubElement(active, dav("timeout")).text = timeout
-    _href(active, "locktoken", lock.token)
-    _href(active, "lockroot", lock.url)
-    return active
+    return (
+        "<D:activelock><D:locktype><D:write/></D:locktype>"
+        f"<D:lockscope><D:{lock.scope}/></D:lockscope><D:depth>{lock.depth}</D:depth>"
+        f"{lock.owner_xml.decode()}<D:timeout>{timeout}</D:timeout>"
+        f"<D:locktoken>{_href(lock.token)}</D:locktoken>"
+        f"<D:lockroot>{_href(lock.url)}</D:lockroot></D:activelock>"
+    )
 
 
-def _href(active: etree._Element, name: str, text: str) -> None:
-    etree.SubElement(etree.SubElement(active, dav(name)), dav("href")).text = text
-
-
-def supportedlock() -> etree._Element:
-    """Exclusive and shared write locks."""
-    element = etree.Element(dav("supportedlock"))
-    for scope in ("exclusive", "shared"):
-        entry = etree.SubElement(element, dav("lockentry"))
-        etree.SubElement(etree.SubElement(entry, dav("lockscope")), dav(scope))
-        etree.SubElement(etree.SubElement(entry, dav("locktype")), dav("write"))
-    return element
+def _href(text: str) -> str:
+    return f"<D:href>{escaped(text)}</D:href>"

@@ -1,6 +1,7 @@
 """Media types by file name."""
 
 import mimetypes
+from functools import lru_cache
 
 #: What is said of content that nothing is known about (RFC 2046 4.5.1).
 UNKNOWN = "application/octet-stream"
@@ -20,5 +21,12 @@ _TYPES.add_type("application/vnd.oasis.opendocument.spreadsheet", ".ods")
 
 def media_type(name: str) -> str:
     """The media type of a file called ``name``; compressed content is said to be what it is."""
-    guessed, encoding = _TYPES.guess_type(name)
+    stem, _, extension = name.rpartition(".")
+    # Dots at the beginning make a hidden name and not an extension.
+    return _of_extension(extension) if stem.strip(".") else UNKNOWN
+
+
+@lru_cache(maxsize=1024)
+def _of_extension(extension: str) -> str:
+    guessed, encoding = _TYPES.guess_type(f"name.{extension}")
     return UNKNOWN if encoding or guessed is None else guessed

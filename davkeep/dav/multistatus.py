@@ -4,15 +4,17 @@ from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
-from davkeep.dav.answers import XML, Answer
+from davkeep.dav.answers import XML, Answer, Field
 from davkeep.dav.xml import dav, document
+from davkeep.keepalive import NoAnswer
+from davkeep.trees.listing import Replaced
 from davkeep.words.status import reason
 
 #: What stands before the first ``response`` of a streamed document.
 PROLOGUE = b"<?xml version='1.0' encoding='utf-8'?>\n<D:multistatus xmlns:D=\"DAV:\">"
 EPILOGUE = b"</D:multistatus>\n"
 
-#: A document up to this size, in bytes, is sent with its Content-Length rather than in chunks.
+#: A document up to this size, in characters, is sent with its Content-Length rather than in chunks.
 WHOLE = 64 * 1024
 
 
@@ -42,29 +44,39 @@ def response(
     return element
 
 
-def streamed_answer(responses: Iterator[bytes]) -> Answer:
-    """207 whose ``response`` elements are written as they are found.
+def streamed_answer(responses: Iterator[str], fields: tuple[Field, ...] = ()) -> Answer:
+    """207 whose ``response`` elements, the prefix D standing for DAV:, are sent as they are found.
 
     A short one is collected and gets a Content-Length; a long one never lies in memory as a whole.
+    What fails before the first block is complete fails the request; what fails later cuts the
+    answer off.
     """
-    head = [PROLOGUE]
-    size = 0
-    for piece in responses:
-        head.append(piece)
-        size += len(piece)
-        if size > WHOLE:
-            return Answer(207, (("Content-Type", XML),), _stream(b"".join(head), responses))
-    return Answer(207, (("Content-Type", XML),), b"".join([*head, EPILOGUE]))
+    fields = (*fields, ("Content-Type", XML))
+    blocks = _blocks(responses)
+    first = next(blocks)
+    second = next(blocks, None)
+    if second is None:
+        return Answer(207, fields, first)
+    return Answer(207, fields, _all(first, second, blocks))
 
 
-def _stream(head: bytes, responses: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    block: list[bytes] = []
+def _all(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    try:
+        yield from rest
+    except Replaced as replaced:
+        raise NoAnswer(replaced.strerror) from replaced
+
+
+def _blocks(responses: Iterator[str]) -> Iterator[bytes]:
+    """The whole document, in blocks of about ``WHOLE``."""
+    block = [PROLOGUE.decode()]
     size = 0
-    for piece in responses:
-        block.append(piece)
-        size += len(piece)
+    for each in responses:
+        block.append(each)
+        size += len(each)
         if size > WHOLE:
-            yield b"".join(block)
+            yield "".join(block).encode()
             block, size = [], 0
-    yield b"".join([*block, EPILOGUE])
+    yield "".join(block).encode() + EPILOGUE

@@ -1,5 +1,7 @@
 """Request bodies in, documents out: the one place that parses and serialises XML."""
 
+import re
+
 from lxml import etree
 
 from davkeep.words.failure import Failure
@@ -7,6 +9,16 @@ from davkeep.words.failure import Failure
 #: The most that an XML request body may be, in bytes: a PROPFIND of 76 KB of names on 51 resources
 #: made 5.9 MB of answer on the stock server; no client seen needs more than some KB.
 MAX_BODY = 1024 * 1024
+
+#: Anything but what XML can carry (XML 1.0 2.2): control characters, surrogates and two more.
+_NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_UNDISPLAYABLE = re.compile(_NOT_XML)
+
+#: The same, and what does not stand for itself in text or in a value (XML 1.0 2.4, 2.11, 3.3.3).
+_UNWRITABLE = re.compile(f'(?P<special>[&<>"\t\n\r])|{_NOT_XML}')
+
+#: The name space to which XML itself binds the prefix ``xml``, and nothing may bind another one.
+_XML = "http://www.w3.org/XML/1998/namespace"
 
 
 def dav(name: str) -> str:
@@ -44,18 +56,44 @@ def document(element: etree._Element) -> bytes:
     return etree.tostring(element, encoding="utf-8", xml_declaration=True)
 
 
+def written_document(name: str, content: str) -> bytes:
+    """The document whose root is the DAV: element ``name`` with a content that is written."""
+    root = f'<D:{name} xmlns:D="DAV:">{content}</D:{name}>'
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{root}".encode()
+
+
 def displayable(text: str) -> str:
     """Text that XML can carry: what it cannot becomes the replacement character.
 
-    XML 1.0 2.2 excludes control characters and surrogates; names on disk may hold both.
+    Names on disk may hold control characters and bytes that are no UTF-8.
     """
-    return "".join(c if _is_xml_character(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return _UNDISPLAYABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _is_xml_character(c: str) -> bool:
-    return (
-        " " <= c <= "\ud7ff"
-        or c in "\t\n\r"
-        or "\ue000" <= c <= "\ufffd"
-        or "\U00010000" <= c <= "\U0010ffff"
-    )
+def escaped(text: str) -> str:
+    """Displayable text as it stands in an element, or in an attribute between double quotes."""
+    return _UNWRITABLE.sub(_written, text)
+
+
+def _written(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};" if found["special"] else "\N{REPLACEMENT CHARACTER}"
+
+
+def element(name: str, content: str = "") -> str:
+    """The element of a Clark name, written where the prefix D stands for DAV:.
+
+    ``content`` is written as it is.
+    """
+    tag, declaration = _tag(name)
+    return f"<{tag}{declaration}>{content}</{tag}>" if content else f"<{tag}{declaration}/>"
+
+
+def _tag(name: str) -> tuple[str, str]:
+    """A name with its prefix, and the declaration of that prefix where it needs one."""
+    space, _, local = name.rpartition("}")
+    if not space:
+        return local, ""
+    prefix = {"{DAV:": "D", f"{{{_XML}": "xml"}.get(space)
+    if prefix is not None:
+        return f"{prefix}:{local}", ""
+    return f"X:{local}", f' xmlns:X="{escaped(space[1:])}"'

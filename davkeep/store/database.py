@@ -126,6 +126,15 @@ class Database:
         with self._guard, _errors():
             return self._connection.execute(question, values).fetchall()
 
+    @property
+    def changes(self) -> int:
+        """A number that is another one after every change.
+
+        Who reads it and then asks something knows that the answer holds for as long as the number
+        stays the same.
+        """
+        return self._connection.total_changes
+
     def _advance(self) -> None:
         """Takes the steps of the schema that this database has not taken yet."""
         with self.transaction() as connection:

@@ -4,12 +4,13 @@ import json
 import math
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from davkeep.store.database import Database
+from davkeep.store.extent import rows_below
 from davkeep.store.subtrees import BELOW, IN_SUBTREE, ancestors, subtree
 
 Scope: TypeAlias = Literal["exclusive", "shared"]
@@ -116,6 +117,17 @@ class Locks:
     def below(self, path: bytes) -> list[Lock]:
         """The locks strictly below `path`, of either depth."""
         return self._select(BELOW, subtree(path)[1:])
+
+    def few_below(self, path: bytes) -> list[Lock] | None:
+        """The same; None where they are too many to be read at once."""
+        number = rows_below(self._database, "locks", "owner", subtree(path))
+        if not number:
+            return None if number is None else []
+        return self.below(path)
+
+    def at(self, paths: Sequence[bytes]) -> list[Lock]:
+        """The locks on the paths themselves, of which there are some hundred at most."""
+        return self._select(f"path IN ({', '.join('?' * len(paths))})", tuple(paths))
 
     def exist_under(self, path: bytes) -> bool:
         """Whether there is a lock on `path` or below it; one that has just expired may count."""

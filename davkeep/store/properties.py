@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from davkeep.store.database import Database
-from davkeep.store.subtrees import IN_SUBTREE, Subtree, check_path, subtree
+from davkeep.store.extent import rows_below
+from davkeep.store.subtrees import BELOW, IN_SUBTREE, Subtree, check_path, subtree
 from davkeep.words.fields import Depth
 
 #: Paths that one SELECT asks for; SQLite binds at most 32,766 values (999 before 3.32).
@@ -58,6 +59,14 @@ class DeadProperties:
             return _by_path(self._database.rows(_ROWS + IN_SUBTREE, tree))
         question, first = _ROWS + IN_SUBTREE + _NEAR, len(tree.after) + 1
         return _by_path(self._database.rows(question, (*tree, first)))
+
+    def few_below(self, path: bytes) -> dict[bytes, dict[str, bytes]] | None:
+        """The properties strictly below `path`; None where they are too many to be read at once."""
+        tree = subtree(path)
+        number = rows_below(self._database, "properties", "value", tree)
+        if not number:
+            return None if number is None else {}
+        return _by_path(self._database.rows(_ROWS + BELOW, tree[1:]))
 
     def change(
         self, path: bytes, set: Mapping[str, bytes] | None = None, remove: Iterable[str] = ()

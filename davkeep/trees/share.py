@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from davkeep.trees import listing
 from davkeep.trees.closing import Closing
+from davkeep.trees.descent import DIRECTORY
 from davkeep.trees.identity import etag_of, identity_of
 from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
 from davkeep.trees.names import is_hidden_name, is_segment
@@ -38,10 +39,12 @@ class Kind(Enum):
     SPECIAL = auto()
 
 
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.COLLECTION, stat.S_IFLNK: Kind.LINK}
+
+
 def kind_of(status: os.stat_result) -> Kind:
     """Return what ``status`` describes; FIFOs, sockets and devices are special."""
-    kinds = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.COLLECTION, stat.S_IFLNK: Kind.LINK}
-    return kinds.get(stat.S_IFMT(status.st_mode), Kind.SPECIAL)
+    return _KINDS.get(stat.S_IFMT(status.st_mode), Kind.SPECIAL)
 
 
 class Entry(Closing):
@@ -72,8 +75,7 @@ class Entry(Closing):
     @property
     def path(self) -> bytes:
         """The real path of the entry, key of everything stored about it. Not for clients."""
-        below = (os.fsencode(segment) for segment in self.segments)
-        return b"/".join((os.fsencode(self.share.folder.rstrip("/")), *below)) or b"/"
+        return self.share.path_of(self.segments)
 
     @property
     def place(self) -> Place:
@@ -128,6 +130,13 @@ class Entry(Closing):
             os.close(fd)
             raise _not_a_file()
         return fd
+
+    def open_collection(self) -> int:
+        """Open a collection for reading and return the descriptor, which is the caller's to close.
+
+        NotADirectoryError for anything else, a link included.
+        """
+        return os.open(self.name, DIRECTORY, dir_fd=self.parent_fd)
 
     def require_writable(self) -> None:
         """Raise EROFS (403) in a share that is served read-only."""
@@ -215,6 +224,43 @@ class Share(Closing):
         with self.entry(collection) as entry:
             yield from listing.members(self, entry)
 
+    def path_of(self, real: Segments) -> bytes:
+        """The real path of what has the real names ``real``; see ``Entry.path``."""
+        return os.fsencode("/".join((self.folder.rstrip("/"), *real))) or b"/"
+
+    def open_collection(self, real: Segments) -> int:
+        """Open the collection that has the real names ``real``; the descriptor is the caller's.
+
+        Raises as ``entry``; FileNotFoundError also where a symbolic link is on the way now.
+        """
+        with self.entry(real) as entry:
+            if entry.segments != real:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return entry.open_collection()
+
+    def open_again(self, real: Segments, known: Identity) -> int:
+        """Open a collection that was open before, by its ``known`` identity; -1 if that fails.
+
+        The kernel takes the whole path at once, following any link. No harm comes of that: nothing
+        is read but the very directory to which this share has led before.
+        """
+        try:
+            fd = os.open(_path_of(real), DIRECTORY, dir_fd=self._root_fd)
+        except OSError:
+            return -1
+        if identity_of(os.fstat(fd)) == known:
+            return fd
+        os.close(fd)
+        return -1
+
+    def identity_at(self, real: Segments) -> Identity:
+        """Who has the real names ``real`` at this moment. Raises OSError as ``entry`` does."""
+        try:
+            return identity_of(os.stat(_path_of(real), dir_fd=self._root_fd))
+        except OSError:
+            # Too long for one call, or replaced in this moment.
+            return self.read(real, lambda entry: identity_of(entry.stat()))
+
     def _walk(self, path: Segments, follow_last: bool) -> Entry | Segments:
         """Return the entry, or the path to try next because a link was on the way."""
         fd = os.dup(self._root_fd)
@@ -260,6 +306,10 @@ def _step(fd: int, name: str) -> int:
         raise
     os.close(fd)
     return below
+
+
+def _path_of(real: Segments) -> str:
+    return "/".join(real) or "."
 
 
 def _parent(path: Segments, index: int) -> Segments:

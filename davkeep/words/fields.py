@@ -8,6 +8,7 @@ import math
 import re
 import time
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from davkeep.words.failure import Failure
@@ -156,10 +157,37 @@ def _epoch_seconds(match: re.Match[str]) -> int | None:
     return calendar.timegm((year, month, day, hour, minute, second))
 
 
+#: The minutes of a day and the seconds of a minute, written: a listing tells two times of each of
+#: its members.
+_MINUTES = tuple(f"{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 60))
+_SECONDS_OF_MINUTE = tuple(f"{second:02}" for second in range(60))
+
+
 def format_http_date(seconds: float) -> str:
     """Epoch seconds as an IMF-fixdate (RFC 9110 5.6.7), rounded down to the second."""
-    moment = time.gmtime(min(max(math.floor(seconds), _FIRST_DATE), _LAST_DATE))
+    return _said(math.floor(seconds))[0]
+
+
+def format_timestamp(seconds: float) -> str:
+    """Epoch seconds as RFC 3339 5.6 has them, in UTC, rounded down to the second."""
+    return _said(math.floor(seconds))[1]
+
+
+@lru_cache(maxsize=1024)
+def _said(moment: int) -> tuple[str, str]:
+    """The nearest moment that a date can say, as an IMF-fixdate and as RFC 3339 has it."""
+    number, second = divmod(min(max(moment, _FIRST_DATE), _LAST_DATE), 86400)
+    fixdate, date = _day(number)
+    clock = _MINUTES[second // 60] + _SECONDS_OF_MINUTE[second % 60]
+    return f"{fixdate} {clock} GMT", f"{date}T{clock}Z"
+
+
+@lru_cache(maxsize=1024)
+def _day(number: int) -> tuple[str, str]:
+    """A day of the epoch, as both have it."""
+    day = time.gmtime(number * 86400)
+    month = _MONTHS[day.tm_mon - 1]
     return (
-        f"{_DAYS[moment.tm_wday]}, {moment.tm_mday:02} {_MONTHS[moment.tm_mon - 1]}"
-        f" {moment.tm_year:04} {moment.tm_hour:02}:{moment.tm_min:02}:{moment.tm_sec:02} GMT"
+        f"{_DAYS[day.tm_wday]}, {day.tm_mday:02} {month} {day.tm_year:04}",
+        f"{day.tm_year:04}-{day.tm_mon:02}-{day.tm_mday:02}",
     )

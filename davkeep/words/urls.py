@@ -21,6 +21,9 @@ LONGEST_SEGMENT = 255
 #: in XML and HTML, and without ";", which some clients cut off as a parameter.
 _KEPT = "-._~!$'()*+,=:@"
 
+#: A segment of nothing else.
+_NEEDS_NO_ESCAPE = re.compile(f"[A-Za-z0-9{re.escape(_KEPT)}]*")
+
 #: What must not stand in the path of a URI unencoded: its ends, white space, control characters.
 _NOT_IN_PATH = re.compile(rb"[?#\x00-\x20\x7f]")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -66,9 +69,15 @@ def _decode(part: bytes, too_long: int) -> str:
 
 def quote_path(segments: Segments, collection: bool = False) -> str:
     """The href of `segments`: percent-encoded, with a slash at the end for a collection."""
-    names = (quote_from_bytes(name.encode("utf-8", "surrogateescape"), _KEPT) for name in segments)
-    path = "/" + "/".join(names)
+    path = "/" + "/".join(map(quote_segment, segments))
     return path + "/" if collection and segments else path
+
+
+def quote_segment(name: str) -> str:
+    """One segment of an href."""
+    if _NEEDS_NO_ESCAPE.fullmatch(name):
+        return name
+    return quote_from_bytes(name.encode("utf-8", "surrogateescape"), _KEPT)
 
 
 def parse_destination(

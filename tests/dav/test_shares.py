@@ -129,6 +129,23 @@ def test_a_share_in_another_hides_what_is_below_it(at: Callable[[str], Place]) -
     assert inner.ask("DELETE", "/nested/inner/new").status == 204
 
 
+def test_a_share_in_another_is_a_member_of_it(
+    at: Callable[[str], Place], several: RunningServer
+) -> None:
+    """Listings show it in place of what the outer folder has under its name."""
+    make(several.folder / "nested/inner", {"hidden": {"by": b"the share"}})
+    here = at("/nested")
+    assert "/nested/inner/" not in here.propfind("/nested", depth="0")
+    for depth, below in (("1", set()), ("infinity", {"file", "tree/", "tree/a"})):
+        listing = here.propfind("/nested", depth=depth)
+        inner = {href for href in listing if href.startswith("/nested/inner/")}
+        assert inner == {"/nested/inner/"} | {f"/nested/inner/{name}" for name in below}
+        assert listing["/nested/inner/"].text(f"{DAV}displayname") == "inner"
+        assert {"/nested/file", "/nested/tree/"} <= set(listing)
+    file = here.propfind("/nested", depth="infinity")["/nested/inner/file"]
+    assert file.text(f"{DAV}getetag") == here.etag("/nested/inner/file")
+
+
 def test_read_only_shares(at: Callable[[str], Place], several: RunningServer) -> None:
     """403 for everything that changes; reading and copying out work."""
     here = at("/Upper")

@@ -312,3 +312,20 @@ def test_nobody_is_asked_on_loopback(serve: Serve, root: Path) -> None:
     anybody = User(serve(), None)
     assert anybody.status("GET", "/file") == 200
     assert anybody.status("PUT", "/new", b"x") == 201
+
+
+def test_a_listing_shows_no_share_of_others(serve: Serve, tmp_path: Path) -> None:
+    """A share in another one that has users of its own, whoever else serves the same folder."""
+    make(tmp_path / "all", {"file": b"", "private": {"secret": b"", "sub": {"s": b""}}})
+    mapping = {"/all": str(tmp_path / "all"), "/all/private": str(tmp_path / "all/private")}
+    users = {"/all": True, "/all/private": {"alice": {"password": "one"}}}
+    top = {"provider_mapping": mapping, "simple_dc": {"user_mapping": users}}
+    server = serve(top=top)
+    anybody, alice = User(server, None), User(server, HTTPBasicAuth(*ALICE))
+    assert anybody.status("PROPFIND", "/all/private") == 401
+    for depth in ("1", "infinity"):
+        assert b"private" not in anybody.ask("PROPFIND", "/all", Depth=depth).content
+        assert b"/all/file<" in anybody.ask("PROPFIND", "/all", Depth=depth).content
+        shown = alice.ask("PROPFIND", "/all", Depth=depth).content
+        assert shown.count(b"<D:href>/all/private/</D:href>") == 1
+        assert (b"/all/private/sub/s<" in shown) is (depth == "infinity")

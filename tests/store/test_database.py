@@ -136,6 +136,22 @@ def test_a_failed_transaction_changes_nothing(database: Database) -> None:
     assert names(database) == ["after", "before"]
 
 
+def test_changes_are_counted(database: Database) -> None:
+    """The number is another one after every change, and the same after a question."""
+    properties, seen = DeadProperties(database), [database.changes]
+    for change in (
+        lambda: properties.change(b"/a", {"{x:}p": b""}),
+        lambda: properties.change(b"/a", {"{x:}p": b"1"}),
+        lambda: properties.move(b"/a", b"/b"),
+        lambda: properties.remove(b"/b"),
+    ):
+        change()
+        assert database.changes not in seen
+        seen.append(database.changes)
+        properties.get(b"/b")
+        assert database.changes == seen[-1]
+
+
 def test_a_failed_inner_transaction_takes_back_its_own_part(
     database: Database, regretted: Regretted
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 
 from davkeep.store.database import Database
+from davkeep.store.extent import MOST_BYTES
 from davkeep.store.locks import Lock, LockConflict, Locks
 
 #: Seconds that a test waits for other threads before it fails.
@@ -143,6 +144,18 @@ def test_below(locks: Locks) -> None:
     assert set(locks.below(b"/a")) == inside
     assert outside < set(locks.below(b"/"))
     assert locks.below(b"/a/b/c") == []
+
+
+def test_few_below_and_at(locks: Locks) -> None:
+    """For listings: all below a path unless they are many, and those on certain paths."""
+    found = [take(locks, path, scope="shared") for path in (b"/a", b"/a/b", b"/a/b/c", b"/ab")]
+    assert locks.few_below(b"/a") == found[1:3]
+    assert locks.few_below(b"/missing") == []
+    assert locks.at([b"/a/b", b"/ab", b"/missing"]) == [found[1], found[3]]
+    assert locks.at([]) == []
+    take(locks, b"/a/d", scope="shared", owner_xml=b"x" * MOST_BYTES)
+    assert locks.few_below(b"/a") is None
+    assert locks.few_below(b"/a/b") == [found[2]]
 
 
 def test_release(locks: Locks) -> None:

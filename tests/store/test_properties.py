@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from davkeep.store.database import Database
+from davkeep.store.extent import MOST_BYTES, MOST_ROWS
 from davkeep.store.properties import DeadProperties
 
 #: Names that begin alike, sort next to each other, or are no text.
@@ -68,6 +69,22 @@ def test_under(near: DeadProperties) -> None:
     assert sorted(near.under(b"/a", "infinity")) == sorted(INSIDE)
     assert sorted(near.under(b"/a/b", "1")) == [b"/a/b", b"/a/b/c"]
     assert near.under(b"/missing", "infinity") == {}
+
+
+def test_few_below(near: DeadProperties) -> None:
+    """All that is below the path, unless there is more of it than may be read at once."""
+    assert near.few_below(b"/a") == {path: {"{x:}p": path} for path in INSIDE[1:]}
+    assert near.few_below(b"/missing") == {}
+    near.change(b"/ab", {f"{{x:}}{number}": b"" for number in range(2 * MOST_ROWS)})
+    assert len(near.few_below(b"/a") or {}) == len(INSIDE) - 1
+    near.change(b"/a/b/c", {"{x:}p": b"x" * MOST_BYTES})
+    assert near.few_below(b"/a/b") == {b"/a/b/c": {"{x:}p": b"x" * MOST_BYTES}}
+    assert near.few_below(b"/a") is None
+    near.remove(b"/a/b/c")
+    near.change(b"/a/b", {f"{{x:}}{number}": b"" for number in range(MOST_ROWS - 3)})
+    assert near.few_below(b"/a") is not None
+    near.change(b"/a/b", {"{x:}one more": b""})
+    assert near.few_below(b"/a") is None
 
 
 def test_under_the_root_of_the_file_system(near: DeadProperties) -> None:

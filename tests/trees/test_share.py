@@ -185,16 +185,16 @@ def test_a_collection_that_is_replaced_while_it_is_read(
 ) -> None:
     """A listing is of the old collection or of the new one, never of one that is being purged."""
     world.make({"d": {"sub": {"a": b"", "b": b"", "c": b""}}, "new": {"sub": {"x": b"", "y": b""}}})
-    read = listing._read
+    read = listing._Level._batches
 
-    def replaced_meanwhile(*args: Any) -> Any:
+    def replaced_meanwhile(level: Any) -> Any:
         monkeypatch.undo()
         (world.folder / "d").rename(world.folder / ".davkeep-old")
         (world.folder / "new").rename(world.folder / "d")
         (world.folder / ".davkeep-old" / "sub" / "b").unlink()
-        return read(*args)
+        return read(level)
 
-    monkeypatch.setattr(listing, "_read", replaced_meanwhile)
+    monkeypatch.setattr(listing._Level, "_batches", replaced_meanwhile)
     assert {name for name, _ in world.share.members(("d", "sub"))} == {"x", "y"}
 
 

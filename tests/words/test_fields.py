@@ -1,6 +1,7 @@
 import math
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from davkeep.words.failure import Failure
 from davkeep.words.fields import (
     Host,
     format_http_date,
+    format_timestamp,
     parse_content_length,
     parse_depth,
     parse_host,
@@ -205,8 +207,14 @@ def test_a_date_comes_back_in_whole_seconds(seconds: int, fraction: float) -> No
     """What was written is read again, rounded down, before 1970 too."""
     text = format_http_date(seconds + fraction if abs(seconds) < 2**40 else seconds)
     assert parse_http_date(text) == seconds
+    assert format_timestamp(seconds) == _timestamp(seconds)
     if seconds >= 0:
         assert text == time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(seconds))
+
+
+def _timestamp(seconds: int) -> str:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.parametrize("seconds", [1e300, -1e300, 2.0**62])

@@ -10,11 +10,11 @@ from davkeep.dav.admission import touched
 from davkeep.dav.answers import XML, Answer, Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
-from davkeep.dav.lockdiscovery import lockdiscovery
+from davkeep.dav.lockdiscovery import active_locks
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, upload_name
 from davkeep.dav.vanished import forget_predecessor
-from davkeep.dav.xml import dav, document, parse
+from davkeep.dav.xml import dav, element, parse, written_document
 from davkeep.store.locks import Lock, LockConflict, Scope
 from davkeep.trees.share import Entry, Kind
 from davkeep.trees.upload import Upload
@@ -121,6 +121,5 @@ def _owner(wish: etree._Element) -> bytes:
 
 
 def _answer(site: Site, status: int, made: Lock, fields: tuple[tuple[str, str], ...]) -> Answer:
-    prop = etree.Element(dav("prop"), nsmap={"D": "DAV:"})
-    prop.append(lockdiscovery([made], site.now()))
-    return Answer(status, (*fields, ("Content-Type", XML)), document(prop))
+    told = element(dav("lockdiscovery"), active_locks([made], site.now()))
+    return Answer(status, (*fields, ("Content-Type", XML)), written_document("prop", told))

@@ -1,0 +1,20 @@
+"""How much is stored below a path, asked before it is read."""
+
+from davkeep.store.database import Database
+from davkeep.store.subtrees import BELOW, Subtree
+
+#: What may be read of a subtree in one go, so that no tree fills the memory: rows, and the bytes of
+#: what clients have written into them.
+MOST_ROWS = 1000
+MOST_BYTES = 1024 * 1024
+
+
+def rows_below(database: Database, table: str, column: str, tree: Subtree) -> int | None:
+    """The number of rows strictly below a path; None where that is too much to be read at once.
+
+    `column` holds what clients have written. It takes no more time than reading `MOST_ROWS` rows.
+    """
+    first = f"SELECT {column} FROM {table} WHERE {BELOW} LIMIT ?"
+    question = f"SELECT count(*), total(length({column})) FROM ({first})"
+    ((rows, size),) = database.rows(question, (*tree[1:], MOST_ROWS + 1))
+    return int(rows) if rows <= MOST_ROWS and size <= MOST_BYTES else None
