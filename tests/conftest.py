@@ -11,6 +11,8 @@ from harness.inside import Start, servers_inside
 from harness.server import RunningServer, Serve
 from harness.wire import Wire
 
+pytest_plugins = ["harness.figures"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of `tests/clients/test_pairs.py` and of the crash tests."""

@@ -20,6 +20,9 @@ Field = tuple[str, str]
 XML = "application/xml; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
+#: Seconds after which a client may ask again for what is not there at present.
+RETRY_AFTER = 30
+
 #: Statuses that never carry content (RFC 9110 15.3.5, 15.4.5).
 WITHOUT_CONTENT = frozenset({204, 304})
 
@@ -105,4 +108,10 @@ def _condition_document(failure: Failure) -> bytes:
 
 def failure_of(error: OSError) -> Failure:
     """The failure that an error of the file system is; its text names no path."""
-    return Failure(status_of_errno(error.errno), error.strerror or "")
+    status = status_of_errno(error.errno)
+    return Failure(status, error.strerror or "", fields=retry_fields(status))
+
+
+def retry_fields(status: int) -> tuple[Field, ...]:
+    """When to try again what failed because something is not there, or short, at present."""
+    return (("Retry-After", str(RETRY_AFTER)),) if status == 503 else ()

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from davkeep.dav.answers import retry_fields
 from davkeep.operations import Conclude, MemberFailure, Outcome
 from davkeep.trees.steps import MemberError, Result, Segments
 from davkeep.words.failure import Failure
@@ -62,4 +63,5 @@ def member_status(error: OSError) -> int:
 def _of_error(error: OSError) -> Outcome:
     if isinstance(error, FileExistsError):
         return Outcome(412, explanation="The destination exists.")
-    return Outcome(member_status(error), explanation=error.strerror or "")
+    status = member_status(error)
+    return Outcome(status, explanation=error.strerror or "", fields=retry_fields(status))

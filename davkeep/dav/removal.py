@@ -24,6 +24,7 @@ class Removal:
         """``hidden``: the name out of sight, in the directory of ``entry``."""
         self._stored = stored
         self._page = page
+        self._share = entry.share
         self._path = entry.path
         self._parent_fd = entry.parent_fd
         self._name = hidden
@@ -50,7 +51,8 @@ class Removal:
         """When the engine is done, however that ended."""
         try:
             if not self._is_out:
-                self._stored.forget_vanished(self._path)
+                if self._share.root.is_there():
+                    self._stored.forget_vanished(self._path)
             elif control.is_effective or control.left_behind:
                 # What a loss of power brings back is removed with the journal's page.
                 with self._stored.database.transaction(durable=False):

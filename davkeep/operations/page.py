@@ -48,6 +48,7 @@ class Page(Witness):
         """``staging``: the hidden name; the rest is what is asked for."""
         self._journal = journal
         self._stored = stored
+        self._share = source.share
         #: Whether something is stored about the trees.
         self._lies = False
         self._is_durable = False
@@ -138,6 +139,8 @@ class Page(Witness):
         """A DELETE was taken back: what is stored follows what is left of the tree."""
         with self._stored.database.transaction():
             self._stored.brought_back(self._path, hidden, ended)
+            if self._share.root.is_there():
+                self._stored.forget_vanished(self._path)
             self._journal.erase(self._record.id)
             self._journal.follow(hidden, self._path)
         self._is_written = False

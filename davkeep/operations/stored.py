@@ -60,13 +60,13 @@ class Stored:
             if self.properties.exist_under(hidden):
                 self.properties.move(hidden, path)
             self.locks.put_back(ended)
-            self.forget_vanished(path)
 
     def forget_vanished(self, path: bytes) -> None:
         """End the locks and remove the properties of what at or below ``path`` does not exist.
 
         For work that was done in part, of which no single moment says what became of each member.
-        The caller has reserved the tree: nothing is made there between the look and the change.
+        The caller has reserved the tree: nothing is made there between the look and the change. It
+        has also seen that the share is there.
         """
         locks = [*self.locks.covering(path), *self.locks.below(path)]
         tokens = [lock.token for lock in locks if _is_gone(lock.path)]
@@ -81,4 +81,9 @@ class Stored:
 
 
 def _is_gone(path: bytes) -> bool:
-    return not os.path.lexists(path)
+    """Whether nothing is there; of what cannot be looked at, that is not known."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False

@@ -90,7 +90,7 @@ class Connection(HTTPConnection):
 
     def _step(self) -> bool:
         self.socket.settimeout(self.server.settings.timeout)
-        self._settle_delivery()
+        self.settle_delivery()
         if self._gateway is not None:
             return self._resume(self._gateway)
         if not self._is_secured:
@@ -160,7 +160,7 @@ class Connection(HTTPConnection):
             return True
         self._gateway = None
         self._delivered = gateway.delivered
-        self._settle_delivery()
+        self.settle_delivery()
         return not gateway.req.close_connection
 
     def next_comes(self, seconds: float) -> bool:
@@ -173,11 +173,20 @@ class Connection(HTTPConnection):
         arrival.register(self.socket, select.POLLIN)
         return bool(arrival.poll(seconds * 1000))
 
-    def _settle_delivery(self) -> None:
-        """Tell that the last response was delivered, if the peer has acknowledged all of it."""
+    @property
+    def is_delivery_open(self) -> bool:
+        """Whether somebody wants to know of the last response's delivery, which is not known."""
+        return self._delivered is not None and not self._is_closed
+
+    def settle_delivery(self) -> bool:
+        """Tell that the last response was delivered, if the peer has acknowledged all of it.
+
+        Returns whether that is still open.
+        """
         if self._delivered is not None and unacknowledged(self.socket) == 0:
             self._delivered()
             self._delivered = None
+        return self.is_delivery_open
 
     def take_parked(self) -> Parked | None:
         """What the lot is to keep; None: this connection does not wait for a response."""
@@ -205,7 +214,7 @@ class Connection(HTTPConnection):
         if self._is_closed:
             return
         self._is_closed = True
-        self._settle_delivery()
+        self.settle_delivery()
         self.rfile.close()
         self._gateway = None
         sock = self.socket
@@ -221,7 +230,7 @@ class Connection(HTTPConnection):
         if self._is_closed:
             return
         self._is_closed = True
-        self._settle_delivery()
+        self.settle_delivery()
         self._gateway = None
         with suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

@@ -41,7 +41,8 @@ def unacknowledged(sock: socket.socket) -> int | None:
     """Bytes that were written and that the peer has not acknowledged; None if that is unknown."""
     try:
         return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
+    except (OSError, ValueError):
+        # ValueError: it was closed.
         return None
 
 

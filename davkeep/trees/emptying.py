@@ -58,7 +58,10 @@ class Emptying:
                 level = levels[-1]
                 if level.unread:
                     level.unread = False
-                    yield from self._read(level, down.fd)
+                    try:
+                        yield from self._read(level, down.fd)
+                    except OSError as error:
+                        self._block(error)
                 if level.directories:
                     self._enter(down, level.directories.pop())
                     continue

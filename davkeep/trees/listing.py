@@ -76,7 +76,8 @@ def walk(
     """Yield the members of a collection, and with ``infinity`` of every collection below it.
 
     ``segments`` lead to it as it was asked for, ``real`` are its real names. What holds for
-    ``members`` holds for each collection; but one that cannot be read, or is gone, is left out. A
+    ``members`` holds for each collection; but one below it that cannot be read, or is gone, is left
+    out. A
     collection comes after the one that it is in. It is not entered where ``leave_out`` says so of
     the names that lead to it, nor where it holds itself, by a link or a mount.
 
@@ -87,7 +88,7 @@ def walk(
     """
     way = [_Level(share, segments, real)]
     try:
-        yield from _readable(way[0])
+        yield from way[0].parts()
         while infinity and way:
             below = way[-1].next_below(leave_out)
             if below is None:

@@ -42,3 +42,10 @@ def mount_points() -> Iterator[bytes]:
 
 def _concerns(point: bytes, tree: bytes, itself: bool) -> bool:
     return point.startswith(tree + b"/") or (itself and point == tree)
+
+
+def mount_point_of(folder: str) -> bytes:
+    """The mount point of the file system that ``folder``, a resolved path, is on."""
+    path = os.fsencode(folder)
+    around = (point for point in mount_points() if _concerns(path, point.rstrip(b"/"), True))
+    return max(around, key=len, default=b"/")

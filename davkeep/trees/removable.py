@@ -74,16 +74,27 @@ class Scan:
         reason, owners = self._of_directory(fd)
         is_free = reason is None and owners is None
         is_plain = self._examiner.is_plain
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                self.members += 1
-                if not (is_free and is_plain(fd, entry.name)):
-                    self._judge(fd, entry.name, reason, owners)
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(entry.name)
-                if not self.members % _STRETCH:
-                    yield None
+        try:
+            with os.scandir(fd) as entries:
+                for entry in entries:
+                    self.members += 1
+                    if not (is_free and is_plain(fd, entry.name)):
+                        self._judge(fd, entry.name, reason, owners)
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.name)
+                    if not self.members % _STRETCH:
+                        yield None
+        except OSError as error:
+            self._unreadable(error)
         yield None
+
+    def _unreadable(self, error: OSError) -> None:
+        """The directory that is being read fails, so it stays. EBUSY is that of a mount point."""
+        refuse_shortage(error)
+        if error.errno == errno.EBUSY:
+            raise error
+        path = tuple(self._names)
+        self.blocked.append(MemberError("source", path, error))
 
     def _of_directory(self, fd: int) -> tuple[OSError | None, frozenset[int] | None]:
         """Return why no member can be removed, and whose members alone can be (None: all)."""
@@ -110,7 +121,8 @@ class Scan:
             examiner.look(parent_fd, name)
         except FileNotFoundError:
             return
-        except PermissionError as error:
+        except OSError as error:
+            refuse_shortage(error)
             reason = reason or error
         else:
             if examiner.is_mount:

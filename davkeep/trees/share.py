@@ -18,6 +18,7 @@ from davkeep.trees.identity import etag_of, identity_of
 from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
 from davkeep.trees.names import is_hidden_name, is_segment
 from davkeep.trees.place import Identity, Place, place_of
+from davkeep.trees.root import Root
 from davkeep.trees.steps import Segments
 
 __all__ = ["Entry", "Kind", "Place", "Share", "etag_of", "is_hidden_name"]
@@ -154,7 +155,7 @@ class Entry(Closing):
 
 
 class Share(Closing):
-    """A served folder, opened once.
+    """A served folder.
 
     ``follow_symlinks`` false: links are hidden and refused; true: followed, never out of the share.
     """
@@ -165,19 +166,23 @@ class Share(Closing):
         follow_symlinks: bool = False,
         readonly: bool = False,
     ) -> None:
-        """Open ``folder``; raises OSError when it is no directory that can be opened."""
-        self.folder = os.path.realpath(folder)
+        """Look at ``folder``; raises OSError when it is no directory that can be opened."""
+        self.root = Root(folder)
+        self.folder = self.root.folder
         self.follow_symlinks = follow_symlinks
         self.readonly = readonly
-        self._root_fd = os.open(self.folder, _PASS)
-        #: Every directory from ``/`` to the root, the root included.
-        self.identities = tuple(_identities(self.folder))
 
     def close(self) -> None:
-        """Close the root; entries that are still open stay usable."""
-        if self._root_fd >= 0:
-            os.close(self._root_fd)
-            self._root_fd = -1
+        """Nothing is kept open between two requests, so a disk can be unmounted."""
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Every directory from ``/`` to the root, the root included; while that is gone, the last.
+
+        Looked at anew, for somebody may have put another folder there.
+        """
+        self.root.is_there()
+        return self.root.identities
 
     def entry(self, segments: Iterable[str], *, follow_last: bool = True) -> Entry:
         """Return the entry at ``segments``; the caller closes it.
@@ -186,7 +191,7 @@ class Share(Closing):
         name rather than the content: DELETE, MOVE, and the destination of a COPY. Raises
         FileNotFoundError (409, or 404 for reading) when a parent is missing, NotADirectoryError
         when it is none, ELOOP or EACCES (403) for links that may not be followed and for reserved
-        names, ValueError for a segment that cannot be a name.
+        names, ShareGoneError (503), ValueError for a segment that cannot be a name.
         """
         path = tuple(segments)
         for segment in path:
@@ -245,7 +250,7 @@ class Share(Closing):
         is read but the very directory to which this share has led before.
         """
         try:
-            fd = os.open(_path_of(real), DIRECTORY, dir_fd=self._root_fd)
+            fd = os.open(self.path_of(real), DIRECTORY)
         except OSError:
             return -1
         if identity_of(os.fstat(fd)) == known:
@@ -256,15 +261,15 @@ class Share(Closing):
     def identity_at(self, real: Segments) -> Identity:
         """Who has the real names ``real`` at this moment. Raises OSError as ``entry`` does."""
         try:
-            return identity_of(os.stat(_path_of(real), dir_fd=self._root_fd))
+            return identity_of(os.stat(self.path_of(real)))
         except OSError:
             # Too long for one call, or replaced in this moment.
             return self.read(real, lambda entry: identity_of(entry.stat()))
 
     def _walk(self, path: Segments, follow_last: bool) -> Entry | Segments:
         """Return the entry, or the path to try next because a link was on the way."""
-        fd = os.dup(self._root_fd)
-        above = list(self.identities)
+        fd, identities = self.root.open()
+        above = list(identities)
         keep = False
         try:
             for index, segment in enumerate(path):
@@ -308,10 +313,6 @@ def _step(fd: int, name: str) -> int:
     return below
 
 
-def _path_of(real: Segments) -> str:
-    return "/".join(real) or "."
-
-
 def _parent(path: Segments, index: int) -> Segments:
     if index == 0:
         raise outside()
@@ -327,13 +328,3 @@ def _check(segment: str) -> None:
 
 def _not_a_file() -> PermissionError:
     return PermissionError(errno.EACCES, "Not a regular file")
-
-
-def _identities(folder: str) -> Iterator[Identity]:
-    """Yield the identities of ``/`` and of every directory down to ``folder``."""
-    path = "/"
-    yield identity_of(os.stat(path))
-    for name in folder.split("/"):
-        if name:
-            path = os.path.join(path, name)
-            yield identity_of(os.stat(path))

@@ -42,6 +42,12 @@ _STATUS_OF_ERRNO: Mapping[int, int] = MappingProxyType(
         errno.EMFILE: 503,
         errno.ENFILE: 503,
         errno.ENOMEM: 503,
+        # A share, or the disk or server behind it, is not there at present.
+        errno.ENOMEDIUM: 503,
+        errno.ENOTCONN: 503,
+        errno.EHOSTDOWN: 503,
+        errno.EHOSTUNREACH: 503,
+        errno.ETIMEDOUT: 503,
         errno.ENOSPC: 507,
         errno.EDQUOT: 507,
         errno.EFBIG: 507,

@@ -13,6 +13,7 @@ from harness.clients.davfs2 import mounted
 from harness.server import RunningServer, Serve
 from harness.trees import contents, plant
 from harness.waiting import until
+from harness.wire import Wire
 
 #: Seconds that davfs2 waits for a sign of life.
 PATIENCE = 4
@@ -78,3 +79,45 @@ def test_silence_is_an_error(
     assert contents(root / "tree") == tree
     until(lambda: not (root / "tree").exists(), "the end of the MOVE")
     assert contents(far / "tree") == tree
+
+
+def _sees(server: RunningServer, root: Path, name: str, content: bytes) -> None:
+    """davfs2 uploads on its own time; in the end the file is there, and nobody has locked it."""
+    until(
+        lambda: (root / name).exists() and (root / name).read_bytes() == content, "it is uploaded"
+    )
+    with Wire(server.host, server.port) as other:
+        until(lambda: other.ask("PUT", f"/{name}", {}, content).status == 204, "it is unlocked")
+
+
+def test_a_file_is_written_back_from_the_cache(serve: Serve, davfs: Mount, root: Path) -> None:
+    """Opened to write it is locked, closed it is uploaded with its token and unlocked."""
+    (root / "notes").write_bytes(b"old")
+    server = serve()
+    mount = davfs(server)
+    with (mount / "notes").open("r+b") as file, Wire(server.host, server.port) as other:
+        assert other.ask("PUT", "/notes", {}, b"of somebody else").status == 423
+        file.write(b"new")
+    _sees(server, root, "notes", b"new")
+    server.wait_for_log('"UNLOCK /notes')
+
+
+def test_vim_saves_over_a_mount(serve: Serve, davfs: Mount, root: Path) -> None:
+    """The probe ``4913``, the old file renamed to ``x~``, the new one written, ``x~`` removed.
+
+    The calls of vim's buf_write (src/bufwrite.c) with ``writebackup`` and ``backupcopy=no``.
+    """
+    (root / "notes").write_bytes(b"old")
+    server = serve()
+    mount = davfs(server)
+    os.close(os.open(mount / "4913", os.O_CREAT | os.O_WRONLY | os.O_EXCL | os.O_NOFOLLOW))
+    os.unlink(mount / "4913")
+    os.rename(mount / "notes", mount / "notes~")
+    fd = os.open(mount / "notes", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.write(fd, b"new lines\n")
+    os.fsync(fd)
+    os.close(fd)
+    assert (mount / "notes~").read_bytes() == b"old"
+    os.unlink(mount / "notes~")
+    _sees(server, root, "notes", b"new lines\n")
+    until(lambda: sorted(os.listdir(root)) == ["notes"], "nothing else is left")

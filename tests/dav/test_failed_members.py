@@ -220,6 +220,31 @@ def test_delete_in_a_directory_that_may_not_be_changed_names_its_members(
     assert {path.name for path in _below(theirs.folder / "tree")} == {"ro", "b", "c"}
 
 
+def test_members_that_belong_to_somebody_else(theirs: Place, give: Callable[..., Any]) -> None:
+    """What is readable is copied; what only its owner may remove stays with all its names."""
+    make(theirs.folder / "tree", {"mine": b"1", "sub": {"mine": b"2"}, "foreign": {"file": b"3"}})
+    make(theirs.folder / "shared", {"mine": b"4", "foreign": b"5"})
+    give(theirs.folder)
+    for foreign in ("tree/foreign", "tree/foreign/file", "shared", "shared/foreign"):
+        os.chown(theirs.folder / foreign, 0, 0)
+    (theirs.folder / "shared").chmod(0o1777)
+    before = snapshot(theirs.folder)
+    assert theirs.transfer("COPY", "tree", "copy").status == 201
+    assert (theirs.folder / "copy/foreign/file").read_bytes() == b"3"
+    assert theirs.ask("DELETE", "copy").status == 204
+    # To give a directory another parent is to write it, which only its owner may.
+    assert theirs.transfer("MOVE", "tree/foreign", "moved").status == 403
+    assert theirs.transfer("MOVE", "shared/foreign", "moved").status == 403
+    assert theirs.ask("DELETE", "shared/foreign").status == 403
+    after = snapshot(theirs.folder)
+    above = os.fsencode(theirs.folder)
+    assert after.pop(above)[0] == before.pop(above)[0]
+    assert after == before
+    assert failed(theirs.ask("DELETE", "tree")) == {f"{theirs.url}tree/foreign/file": 403}
+    assert {path.name for path in _below(theirs.folder / "tree")} == {"foreign", "file"}
+    assert failed(theirs.ask("DELETE", "shared")) == {f"{theirs.url}shared/foreign": 403}
+
+
 def test_delete_and_overwriting_of_a_tree_with_a_mount_point_are_403(
     here: Place, mount: Callable[..., Path]
 ) -> None:

@@ -49,13 +49,23 @@ class RunningServer:
         self._changed = threading.Condition()
         self.start()
 
+    @property
+    def command(self) -> list[str]:
+        """What Python runs."""
+        return ["-m", "davkeep"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What is added to the environment."""
+        return {}
+
     def start(self) -> None:
         """Start the process and wait for the line that says where it serves."""
-        python, packages = sys.executable, {}
+        python, packages = sys.executable, self.environment
         if self._user is not None:
             python = interpreter_for_others()
             packages = {"PYTHONPATH": os.pathsep.join(site.getsitepackages())}
-        command = [python, "-m", "davkeep", "serve", "-p", "0", "-c", str(self._config)]
+        command = [python, *self.command, "serve", "-p", "0", "-c", str(self._config)]
         if self.root is not None:
             command += ["--root", str(self.root)]
         self.process = subprocess.Popen(

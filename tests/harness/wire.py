@@ -39,6 +39,8 @@ class Wire:
         self.host = f"{host}:{port}"
         self.agent = agent
         self.socket = socket.create_connection((host, port), DEADLINE)
+        # Head and body are written apart, and one would wait for the other to be acknowledged.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self._h11 = h11.Connection(h11.CLIENT)

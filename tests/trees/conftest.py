@@ -229,9 +229,18 @@ def small_tmpfs(mount: Callable[..., Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def other_tmpfs(mount: Callable[..., Path], tmp_path: Path) -> Path:
-    """Return a file system of its own with room for 64 MiB."""
-    return mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", tmp_path / "other")
+def other_folder() -> Iterator[Path]:
+    """Return another folder that every user can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="davkeep-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def other_tmpfs(other_folder: Path, mount: Callable[..., Path]) -> Path:
+    """Return a file system of its own with room for 64 MiB, that every user can reach."""
+    return mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", other_folder / "other")
 
 
 @pytest.fixture

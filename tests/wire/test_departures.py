@@ -3,6 +3,8 @@
 import socket
 import ssl
 import struct
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,57 @@ def test_who_leaves_while_it_waits_for_a_conflict(serve: Serve, root: Path, wire
         until(lambda: len(server.staging()) == 1, "the upload is dropped")
         assert client.response().status == 201
     assert (root / "b").is_dir()
+
+
+#: As little room for what a client does not read as the kernel gives.
+LITTLE = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 2304), (socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536))
+#: How many never read.
+DEAD = 30
+
+
+def _never_reads(server: RunningServer, number: int) -> socket.socket:
+    """A client that sends its request, and reads neither its answer nor the one before it."""
+    client = socket.socket()
+    for option in LITTLE:
+        client.setsockopt(*option)
+    client.connect((server.host, server.port))
+    host = f"Host: {server.host}:{server.port}\r\nUser-Agent: curl/7.88.1\r\n"
+    copy = f"COPY /a HTTP/1.1\r\n{host}Destination: /dead{number}\r\n\r\n"
+    client.sendall(f"GET /page HTTP/1.1\r\n{host}\r\n{copy}".encode())
+    return client
+
+
+def test_those_that_never_read_delay_nobody(serve: Serve, root: Path, wire: Any) -> None:
+    """Heartbeats to dead clients hold up no other's; when they go away that is noticed.
+
+    What a full send buffer does is in tests/keepalive/test_lot.py and tests/server/test_tls.py.
+    """
+    for name in ("a", "b"):
+        plant(root / name, 600)
+    (root / "page").write_bytes(bytes(16_000))
+    server = serve(
+        keepalive={"first_after": 0.05, "interval": 0.05},
+        operations={
+            "max_members_per_second": 20,
+            "grace": 0,
+            "workers": DEAD + 1,
+            "on_disconnect": "cancel",
+        },
+    )
+    with wire(server) as alive, ExitStack() as opened:
+        dead = [opened.enter_context(_never_reads(server, number)) for number in range(DEAD)]
+        until(lambda: len(server.staging()) == DEAD, "all are copied for")
+        alive.send("COPY", "/b", {"Destination": f"{server.url}new"})
+        moments = []
+        for _ in range(30):
+            assert alive.interim() == 102
+            moments.append(time.monotonic())
+        # 1.5 s by the plan; a write that waits for a dead one would take for ever.
+        assert moments[-1] - moments[0] < 15
+        for client in dead:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.close()
+        server.wait_for_log("has gone while waiting for COPY /a", times=DEAD)
+        until(lambda: len(server.staging()) == 1, "those that nobody waits for are undone")
+        assert alive.interim() == 102
+    until(lambda: not server.staging(), "the last one too")

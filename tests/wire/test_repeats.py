@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,22 @@ def _are_over(client: Wire) -> bool:
     """Whether none of ann's operations runs."""
     told = json.loads(client.ask("GET", "/.davkeep/operations", as_user("ann")).body)
     return all(each["status"] is not None for each in told)
+
+
+def test_who_got_the_answer_and_says_nothing_more_has_got_it(
+    server: RunningServer, disk: Path, wire: Any
+) -> None:
+    """The first client's connection stays open and idle; the same DELETE from another is 404."""
+    (disk / "file").write_bytes(b"1")
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        for _ in range(20):
+            # A conversation, after which TCP waits with its acknowledgements for the next request.
+            assert one.ask("GET", "/disk/file", as_user("ann")).status == 200
+        assert one.ask("DELETE", "/disk/file", as_user("ann")).status == 204
+        # TCP acknowledges on its own time, of which no event tells.
+        acknowledged = time.monotonic() + 0.5
+        until(lambda: time.monotonic() > acknowledged, "the answer is acknowledged")
+        assert two.ask("DELETE", "/disk/file", as_user("ann")).status == 404
 
 
 def test_a_change_makes_it_a_new_request(server: RunningServer, disk: Path, wire: Any) -> None:

@@ -190,7 +190,8 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
         path = destination.path
         control.effective = partial(_take_effect, page, operation, control, wish)
         result = yield from _work(wish, source, destination, control)
-    if result.complete and result.errors:
+    share = wish.destination[0].share
+    if result.complete and result.errors and share.root.is_there():
         # Some members are not there, and their properties are not to wait for others.
         site.stored.forget_vanished(path)
     return result

@@ -228,6 +228,7 @@ class Case(Closing):
             if is_back:
                 path, ended = _path(self.record.source), self.record.ended
                 self._stored.brought_back(path, self._hidden, ended)
+                self._stored.forget_vanished(path)
             return self._undone(Finding.RETURNED if is_back else Finding.TAKEN)
 
     @property

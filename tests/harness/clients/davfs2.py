@@ -62,6 +62,7 @@ def _settings(folder: Path, patience: float) -> Path:
     settings = folder / "davfs2.conf"
     settings.write_text(
         f"read_timeout {patience:g}\nuse_locks 1\nask_auth 0\ncache_dir {folder}/cache\n"
+        "delay_upload 0\n"
     )
     return settings
 
