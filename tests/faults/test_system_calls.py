@@ -364,6 +364,9 @@ def test_a_collection_that_cannot_be_listed(
     fault = Fault("open|scandir", errno, "/from$", status)
     ask = lambda: here.ask("PROPFIND", "from", {"Depth": "1"})  # noqa: E731
     assert told(here, go(server, fault, ask)) == status
-    # Below the one that was asked for it is left out, as nothing can be said of it.
+    # Below the one that was asked for it is a member whose own are not told, if that is for good;
+    # what may be otherwise in a moment fails the listing.
     listed = go(server, fault, lambda: here.ask("PROPFIND", "", {"Depth": "infinity"}))
-    assert listed.status == 207
+    assert listed.status == (207 if errno == "EACCES" else status)
+    if listed.status != 207:
+        return
