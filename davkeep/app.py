@@ -190,13 +190,19 @@ def make_server(configuration: Configuration, site: Site) -> Server:
     settings = ServerSettings.from_server_args(arguments)
     if configuration.suppress_version_info:
         settings = replace(settings, server_name="davkeep")
-    application = Application(site, Resources(configuration, site.registry, replay).find)
+    resources = Resources(configuration, site.registry, replay)
+    application = Application(site, resources.find)
+
+    def drain(seconds: float) -> None:
+        site.registry.stop(seconds)
+        resources.stop()
+
     return Server(
         (configuration.host, configuration.port),
         front(application, configuration.davkeep.trusted_proxies),
         settings=settings,
         tls=_tls(configuration),
-        drain=site.registry.stop,
+        drain=drain,
     )
 
 

@@ -35,6 +35,7 @@ STRANGERS = {
     "h11": "client",
     "rich": "client",
     "http_sf": "words",
+    "jinja2": "monitor",
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

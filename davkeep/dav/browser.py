@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from markupsafe import Markup
 from wsgidav.dir_browser import WsgiDavDirBrowser
 
 from davkeep.dav.answers import Answer
+from davkeep.dav.notices import notice, touching
+from davkeep.dav.own import Callers
 from davkeep.dav.request import StartResponse
 from davkeep.dav.resources import CollectionResource
 from davkeep.words.failure import Failure
@@ -20,8 +23,33 @@ DAVMOUNT = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
+class Page:
+    """WsgiDAV's template, with a notice above the list; a template of your own may place it."""
+
+    #: Where it is put into WsgiDAV's.
+    PLACE = '<table class="dir-listing"'
+
+    def __init__(self, template: Any) -> None:
+        """``template``: of jinja2."""
+        self._template = template
+
+    def render(self, operations: str, **context: Any) -> str:
+        """The page; ``operations`` is the notice, as HTML."""
+        page: str = self._template.render(operations=Markup(operations), **context)
+        return page if operations in page else page.replace(self.PLACE, operations + self.PLACE, 1)
+
+
 class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
     """Asks for a resource only where it will show one, and redirects to the encoded URL."""
+
+    template: Any
+
+    def __init__(self, wsgidav_app: Any, next_app: Any, config: dict[str, Any]) -> None:
+        """``wsgidav_app`` carries the site."""
+        super().__init__(wsgidav_app, next_app, config)
+        self._registry = wsgidav_app.site.registry
+        self._callers = Callers(wsgidav_app.site.configuration)
+        self.template = Page(self.template)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Show a collection, or leave the request to the next application."""
@@ -42,6 +70,16 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
             return _davmount(environ, url).send_as(method, start_response)
         page: Iterable[bytes] = super().__call__(environ, start_response)
         return page
+
+    def _get_context(self, environ: dict[str, Any], dav_res: Any) -> dict[str, Any]:
+        provider, segments = environ["davkeep.target"]
+        running = touching(
+            self._registry.unfinished(),
+            self._callers.of(environ),
+            provider.segments + segments,
+        )
+        context: dict[str, Any] = super()._get_context(environ, dav_res)
+        return {**context, "operations": notice(running)}
 
 
 def _davmount(environ: dict[str, Any], url: str) -> Answer:

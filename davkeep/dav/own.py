@@ -32,10 +32,7 @@ class OwnResources(BaseMiddleware):  # type: ignore[misc]
     def __init__(self, wsgidav_app: Any, next_app: Any, config: dict[str, Any]) -> None:
         """``wsgidav_app`` carries the site."""
         super().__init__(wsgidav_app, next_app, config)
-        configuration: Configuration = wsgidav_app.site.configuration
-        self._administrators = administrators_of(configuration)
-        behind = configuration.davkeep.keepalive.behind_proxy
-        self._has_proxy = behind not in ("auto", "none")
+        self._callers = Callers(wsgidav_app.site.configuration)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Hand over to the resource that the way in has found, if it has."""
@@ -44,13 +41,24 @@ class OwnResources(BaseMiddleware):  # type: ignore[misc]
             answer: Iterable[bytes] = self.next_app(environ, start_response)
             return answer
         authenticator = environ["wsgidav.app"].http_authenticator
-        environ["davkeep.caller"] = self._caller(environ)
+        environ["davkeep.caller"] = self._callers.of(environ)
         environ["davkeep.challenge"] = (
             partial(authenticator.challenge, environ) if authenticator.guarded(environ) else None
         )
         return own(environ, start_response)
 
-    def _caller(self, environ: Environ) -> Caller:
+
+class Callers:
+    """Tells who sends a request that came through authentication."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """By what is configured of administrators and proxies."""
+        self._administrators = administrators_of(configuration)
+        behind = configuration.davkeep.keepalive.behind_proxy
+        self._has_proxy = behind not in ("auto", "none")
+
+    def of(self, environ: Environ) -> Caller:
+        """The caller of a request."""
         user = environ["wsgidav.auth.user_name"] or ""
         local = not user and self._is_local(environ)
         return self._administrators.caller(user, environ["REMOTE_ADDR"], is_local=local)

@@ -12,6 +12,7 @@ from davkeep.keepalive.exchange import (
     Waiting,
 )
 from davkeep.keepalive.facts import Facts, Mode, Settings
+from davkeep.keepalive.pieces import Feed, Piece
 from davkeep.keepalive.planner import Action, Plan, Step
 from davkeep.keepalive.profiles import DEFAULT_CAP, Profile
 from davkeep.keepalive.proxies import DECLARABLE
@@ -22,11 +23,13 @@ __all__ = [
     "Action",
     "Exchange",
     "Facts",
+    "Feed",
     "FileContent",
     "FileSlice",
     "IncompleteBody",
     "Mode",
     "NoAnswer",
+    "Piece",
     "Plan",
     "Profile",
     "Schedule",

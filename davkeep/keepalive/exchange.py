@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from davkeep.keepalive.pieces import Feed
 from davkeep.keepalive.planner import Step
 
 
@@ -48,6 +49,9 @@ class Waiting:
     disconnected: Callable[[], None] = lambda: None
     #: What waits, for the log, e.g. "COPY /a".
     label: str = ""
+    #: What is written meanwhile into a response whose head was sent, in place of the beat and at
+    #: moments of its own, so without the deadline. None: nothing.
+    feed: Feed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,9 @@ class Exchange(Protocol):
         response whose head was already sent may hold too (an event stream): what it yielded so
         far is sent, and no interim response is. Interim responses need a complete request: what
         is left of a small body is discarded here, and for a larger one none is sent and the
-        connection is closed after its response. A second call before the application has returned
-        raises RuntimeError.
+        connection is closed after its response. RuntimeError for a second call before the
+        application has returned, and for a feed without a response that was begun, or with one
+        whose length was declared.
         """
 
     def when_delivered(self, callback: Callable[[], None]) -> None:

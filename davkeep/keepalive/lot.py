@@ -21,13 +21,11 @@ from functools import partial
 from typing import Protocol
 
 from davkeep.keepalive.exchange import Waiting
+from davkeep.keepalive.pieces import RETRY_AFTER, Pieces, send
 from davkeep.keepalive.planner import Action
 from davkeep.words.interim import PROCESSING
 
 _log = logging.getLogger("davkeep.keepalive")
-
-#: Seconds after which a beat that found the send buffer full is tried again.
-RETRY_AFTER = 1.0
 
 #: Seconds that one sleep lasts at most; epoll takes its timeout as milliseconds in a C int.
 LONGEST_SLEEP = 3600.0
@@ -42,10 +40,6 @@ GONE = select.EPOLLHUP | select.EPOLLERR
 #: Stale items that the heap may hold, beyond as many as there are parked connections, before it
 #: is rebuilt.
 HEAP_SLACK = 64
-
-#: Nothing was written, for the send buffer is full (or TLS first has to write or read something
-#: of its own).
-_NO_ROOM = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
 
 
 class Parkable(Protocol):
@@ -93,11 +87,15 @@ class Parked:
     connection: Parkable
     waiting: Waiting
     interims: Interims
+    #: What is written into a response that was begun; None: nothing.
+    pieces: Pieces | None = None
     #: Reading of the clock at which the lot looks at it next, in seconds; None: only an event
     #: brings it back.
     due: float | None = None
     #: Whether it is handed back then, so that a multi-status is begun.
     begins: bool = False
+    #: Whether the wait is over, and only the rest of a piece is still to be written.
+    is_over: bool = False
 
     @property
     def name(self) -> str:
@@ -240,7 +238,10 @@ class ParkingLot:
         return True
 
     def _hand_back(self, entry: Parked) -> None:
-        if self._leave(entry):
+        if entry.pieces is not None and entry.pieces.unsent:
+            # Not for a thread of the pool, which a client that reads slowly would hold up.
+            entry.is_over = True
+        elif self._leave(entry):
             self._deliver(entry.connection)
 
     def _on_event(self, entry: Parked, events: int) -> None:
@@ -270,13 +271,18 @@ class ParkingLot:
     # The schedule
 
     def _plan(self, entry: Parked, not_before: float = 0.0) -> None:
-        moments = [self._next_beat(entry, not_before), entry.waiting.deadline]
-        entry.due = min((moment for moment in moments if moment is not None), default=None)
+        entry.due = self._next_moment(entry, not_before)
         if entry.due is not None:
             heapq.heappush(self._heap, (entry.due, next(self._serial), entry))
         if len(self._heap) > 2 * len(self._parked) + HEAP_SLACK:
             self._heap = [item for item in self._heap if item[2].due == item[0]]
             heapq.heapify(self._heap)
+
+    def _next_moment(self, entry: Parked, not_before: float) -> float | None:
+        if entry.pieces is not None:
+            return entry.pieces.due
+        moments = [self._next_beat(entry, not_before), entry.waiting.deadline]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _next_beat(self, entry: Parked, not_before: float) -> float | None:
         beat, interims = entry.waiting.beat, entry.interims
@@ -308,7 +314,9 @@ class ParkingLot:
         while (entry := self._next_due()) and entry.due is not None and entry.due <= now:
             heapq.heappop(self._heap)
             deadline = entry.waiting.deadline
-            if entry.begins or (deadline is not None and deadline <= now):
+            if entry.pieces is not None:
+                self._go_on(entry, entry.pieces, now)
+            elif entry.begins or (deadline is not None and deadline <= now):
                 self._hand_back(entry)
             else:
                 self._beat(entry, now)
@@ -333,12 +341,25 @@ class ParkingLot:
         """
         block = entry.interims.unsent or PROCESSING
         sock = entry.connection.socket
+        left = send(sock, block)
+        # One that was not begun may still be left out; but TLS may have taken part of it.
+        if len(left) < len(block) or isinstance(sock, ssl.SSLSocket):
+            entry.interims.unsent = left
+        return not left
+
+    def _go_on(self, entry: Parked, pieces: Pieces, now: float) -> None:
+        """Write into the response of ``entry``."""
         try:
-            written = sock.send(block)
-        except _NO_ROOM:
-            if isinstance(sock, ssl.SSLSocket):
-                # TLS may have taken part of it: it insists on the same bytes next time.
-                entry.interims.unsent = block
-            return False
-        entry.interims.unsent = block[written:]
-        return not entry.interims.unsent
+            complete = pieces.write(entry.connection.socket, now)
+        except OSError:
+            # After a failed write nothing more is written.
+            self._lose(entry)
+        except Exception:
+            # Not ours to judge, and every other parked connection depends on this thread.
+            _log.exception("the feed of %s failed", entry.name)
+            self._lose(entry)
+        else:
+            if complete and entry.is_over:
+                self._hand_back(entry)
+            else:
+                self._plan(entry)

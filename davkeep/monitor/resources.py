@@ -1,14 +1,17 @@
 """The resources below `/.davkeep/` that are for users who are known."""
 
+import time
 from collections.abc import Callable
 
 from davkeep.monitor import probe
 from davkeep.monitor.documents import Resource
+from davkeep.monitor.html import HtmlPages
 from davkeep.monitor.listing import Listing
 from davkeep.monitor.lookup import Lookup, OfOperation
 from davkeep.monitor.pages import Pages
 from davkeep.monitor.status_monitor import Replay, StatusMonitor
 from davkeep.monitor.statuses import RESPONSE
+from davkeep.monitor.streams import EVENTS, HEARTBEAT, Streams
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Registry
 from davkeep.operations.description import JOB
@@ -30,12 +33,18 @@ class Resources:
         *,
         tokens: Tokens | None = None,
         pages: Pages | None = None,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
-        """`replay` sends the final response of an operation. Without `pages`, all is JSON; they
-        put the same `tokens` into what they make.
+        """`replay` sends the final response of an operation. `pages` stand in for the server's own,
+        which put `tokens` into what they make; `heartbeat` is that of event streams, in seconds.
         """
         lookup = Lookup(registry)
-        monitor = StatusMonitor(registry, replay, tokens or Tokens(), pages)
+        tokens = tokens or Tokens()
+        self._streams = Streams(registry, lookup, time.monotonic, heartbeat=heartbeat)
+        pages = pages or HtmlPages(
+            registry, tokens, self._streams, kept=configuration.davkeep.operations.keep_results
+        )
+        monitor = StatusMonitor(registry, replay, tokens, pages)
         listing = Listing(registry, lookup, pages)
 
         def about(answer: OfOperation) -> Callable[[str], Resource]:
@@ -45,12 +54,14 @@ class Resources:
         self._fixed: dict[Segments, Resource] = {
             probe.SEGMENTS: probe.Probe(configuration.davkeep.keepalive.behind_proxy),
             OPERATIONS: listing,
+            (*OPERATIONS, EVENTS): self._streams.of_all,
         }
         #: By what follows the identifier of an operation.
         self._below: dict[Segments, Callable[[str], Resource]] = {
             (): about(monitor.status),
             (RESPONSE,): about(monitor.response),
             (JOB,): about(monitor.job),
+            (EVENTS,): about(self._streams.of_one),
         }
 
     def find(self, segments: Segments) -> Resource | None:
@@ -61,3 +72,7 @@ class Resources:
             return None
         make = self._below.get(segments[3:])
         return None if make is None else make(segments[2])
+
+    def stop(self) -> None:
+        """End what would go on without an end; the operations are over by then."""
+        self._streams.stop()

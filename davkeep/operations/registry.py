@@ -206,6 +206,11 @@ class Registry:
         seen = [operation for operation in known if everything or operation.account == account]
         return sorted(seen, key=lambda operation: operation.created)
 
+    def unfinished(self) -> list[Operation]:
+        """Return those that are not over, the first to be admitted first."""
+        with self._lock:
+            return list(self._running.values())
+
     def counts(self) -> Mapping[State, int]:
         """Return how many operations are known in each state."""
         with self._lock:

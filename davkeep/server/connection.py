@@ -193,7 +193,7 @@ class Connection(HTTPConnection):
         gateway = self._gateway
         if gateway is None or gateway.waiting is None or gateway.interims is None:
             return None
-        return Parked(self, gateway.waiting, gateway.interims)
+        return Parked(self, gateway.waiting, gateway.interims, gateway.pieces)
 
     # The end; called by the owner
 

@@ -4,6 +4,7 @@ to be parked.
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from cheroot.wsgi import Gateway_10
 
 from davkeep.keepalive.exchange import FileContent, FileSlice, IncompleteBody, NoAnswer, Waiting
 from davkeep.keepalive.lot import Interims
+from davkeep.keepalive.pieces import Feed, Pieces
 from davkeep.server.request import CutResponse, Request
 from davkeep.server.stream import Disconnected
 
@@ -40,6 +42,8 @@ class Gateway(Gateway_10):
         self.waiting: Waiting | None = None
         #: The interim responses of this request; None until it waits for the first time.
         self.interims: Interims | None = None
+        #: What the lot writes into the response while it waits; None: nothing.
+        self.pieces: Pieces | None = None
         #: Called when the client has the whole response; None: nobody wants to know.
         self.delivered: Callable[[], None] | None = None
         #: Whether the connection is reset if this process ends now.
@@ -73,6 +77,8 @@ class Gateway(Gateway_10):
         """See `davkeep.keepalive.exchange.Exchange.hold`."""
         if self.waiting is not None:
             raise RuntimeError("hold() was called twice")
+        if waiting.feed is not None:
+            self.pieces = self._open_feed(waiting.feed)
         self.req.settle_body()
         # 102 only between a complete request and its final response (the design, Rules that hold
         # always).
@@ -82,6 +88,11 @@ class Gateway(Gateway_10):
             continues = self.env["davkeep.continues"]
             self.interims = Interims(self.req.completed, continues=continues)
         self.waiting = waiting
+
+    def _open_feed(self, feed: Feed) -> Pieces:
+        if not self.started_response or self.remaining_bytes_out is not None:
+            raise RuntimeError("a feed needs a response that was begun, of no declared length")
+        return Pieces(feed, self.req.framed, taken=time.monotonic())
 
     def when_delivered(self, callback: Callable[[], None]) -> None:
         """See `davkeep.keepalive.exchange.Exchange.when_delivered`."""
@@ -154,7 +165,7 @@ class Gateway(Gateway_10):
 
     def resume(self) -> None:
         """The wait is over: run what the application left for this moment."""
-        waiting, self.waiting = self.waiting, None
+        waiting, self.waiting, self.pieces = self.waiting, None, None
         if waiting is not None:
             self._run(waiting.resume)
 

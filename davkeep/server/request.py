@@ -202,11 +202,13 @@ class Request(HTTPRequest):
     def write(self, chunk: bytes) -> None:
         """Send a piece of the body, framed."""
         self.ensure_headers_sent()
+        self._send(self.framed(chunk))
+
+    def framed(self, chunk: bytes) -> bytes:
+        """A piece of the body as it goes on the wire, once the head was framed."""
         if self._framing is None or not self._framing.has_body:
-            chunk = b""
-        if chunk and self.chunked_write:
-            chunk = b"%x\r\n%b\r\n" % (len(chunk), chunk)
-        self._send(chunk)
+            return b""
+        return b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunk and self.chunked_write else chunk
 
     def write_file(self, part: FileSlice) -> None:
         """Send a part of a file as a piece of a body whose length is known.

@@ -25,6 +25,10 @@ class Caller:
         """What tells owners of operations apart: the name, or for anonymous ones the address."""
         return (self.user, "" if self.user else self.address)
 
+    def may_see(self, account: tuple[str, str]) -> bool:
+        """Whether the operations of ``account`` are the caller's to see and to cancel."""
+        return self.is_administrator or self.account == account
+
 
 @dataclass(frozen=True)
 class Administrators:

@@ -19,6 +19,15 @@ def test_an_anonymous_user_is_one_only_on_this_machine() -> None:
     assert not Administrators().caller("", "127.0.0.1", is_local=True).is_administrator
 
 
+def test_who_may_see_what() -> None:
+    """One's own, by name, or by address where there is none; an administrator all."""
+    assert Caller("anna", "192.0.2.1").may_see(("anna", ""))
+    assert not Caller("anna", "192.0.2.1").may_see(("bert", ""))
+    assert Caller("", "192.0.2.1").may_see(("", "192.0.2.1"))
+    assert not Caller("", "192.0.2.1").may_see(("", "192.0.2.2"))
+    assert Caller("root", "", is_administrator=True).may_see(("bert", ""))
+
+
 @pytest.mark.parametrize(
     ("address", "host", "expected"),
     [

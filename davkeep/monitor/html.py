@@ -1,0 +1,173 @@
+"""The operations page: HTML of all operations that somebody may see, and of one."""
+
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from davkeep.monitor import wording
+from davkeep.monitor.pages import Page
+from davkeep.monitor.statuses import status_of
+from davkeep.monitor.streams import EVENTS, Streams
+from davkeep.monitor.tokens import Tokens
+from davkeep.operations import Operation, Registry, State
+from davkeep.words.callers import Caller
+from davkeep.words.display import clipped, last_name, readable, shortened
+
+#: Where the list is; each operation's page is one segment below.
+LIST_URL = "/.davkeep/operations"
+
+#: Finished operations that the list shows at most.
+MOST_FINISHED = 100
+
+#: Failed members that a page names at most.
+MOST_ERRORS = 100
+
+#: What a script makes the card of a new operation from.
+BLANK: dict[str, Any] = {
+    "id": "",
+    "owner": "",
+    "method": "COPY",
+    "source": "/",
+    "destination": "/",
+    "state": "pending",
+    "created": "1970-01-01T00:00:00.000Z",
+    "ended": None,
+    "members_done": 0,
+    "members_total": None,
+    "bytes_done": 0,
+    "bytes_total": None,
+    "estimatedSeconds": None,
+    "status": None,
+    "explanation": None,
+    "left_behind": False,
+    "errors": [],
+    "errors_total": 0,
+    "statusUrl": "",
+    "members_per_second": 0.0,
+    "bytes_per_second": 0,
+    "cancelling": False,
+    "cancellable": True,
+}
+
+
+class HtmlPages:
+    """Makes the pages; see `davkeep.monitor.pages.Pages`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        tokens: Tokens,
+        streams: Streams,
+        *,
+        kept: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """``kept``: the seconds for which finished operations stay; ``now``: those of the epoch."""
+        self._registry = registry
+        self._tokens = tokens
+        self._streams = streams
+        self._now = now
+        style, script = _read("page.css"), _read("wording.js") + _read("page.js")
+        self._fields = (
+            ("Content-Security-Policy", _policy(style, script)),
+            ("Referrer-Policy", "no-referrer"),
+        )
+        self._templates = _templates()
+        self._templates.globals |= {
+            "wording": wording,
+            "consequences": wording.CONSEQUENCES,
+            "blank": BLANK,
+            "style": Markup(style),
+            "script": Markup(script),
+            "list_url": LIST_URL,
+            "most_errors": MOST_ERRORS,
+            "kept": wording.span(kept),
+        }
+
+    def of_operations(self, caller: Caller, operations: Sequence[Operation]) -> Page:
+        """The page of all that the caller may see, given with the newest first."""
+        # Before they are looked at, so that the stream has everything that comes after it.
+        position = self._streams.position
+        pending = [each for each in operations if not each.state.is_over][::-1]
+        finished = [each for each in operations if each.state.is_over]
+        finished.sort(key=lambda each: each.ended or each.created, reverse=True)
+        return self._page(
+            "list.html",
+            caller,
+            kind="list",
+            running=self._told(each for each in pending if each.state is not State.PENDING),
+            waiting=self._told(each for each in pending if each.state is State.PENDING),
+            finished=self._told(finished[:MOST_FINISHED]),
+            older=len(finished[MOST_FINISHED:]),
+            events_url=f"{LIST_URL}/{EVENTS}?after={position}",
+            poll_url=LIST_URL,
+        )
+
+    def of_operation(self, caller: Caller, operation: Operation) -> Page:
+        """The page of one operation, whatever its state."""
+        (told,) = self._told([operation])
+        url = told["statusUrl"]
+        return self._page(
+            "one.html",
+            caller,
+            kind="one",
+            told=told,
+            events_url=f"{url}/{EVENTS}",
+            poll_url=url,
+        )
+
+    def _told(self, operations: Iterable[Operation]) -> list[dict[str, Any]]:
+        now = self._registry.lanes.now()
+        return [status_of(each, now, MOST_ERRORS) for each in operations]
+
+    def _page(self, template: str, caller: Caller, **content: Any) -> Page:
+        now, token = wording.utc(self._now()), self._tokens.issue(caller)
+        text = self._templates.get_template(template).render(token=token, now=now, **content)
+        return Page(text.encode("utf-8", "replace"), self._fields)
+
+
+def _read(name: str) -> str:
+    return (files("davkeep.monitor") / "page" / name).read_text(encoding="utf-8")
+
+
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("davkeep.monitor", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "readable": readable,
+        "shortened": shortened,
+        "clipped": clipped,
+        "last_name": last_name,
+    }
+    return templates
+
+
+def _policy(style: str, script: str) -> str:
+    """What the page may do: it loads nothing, talks to its own server, and nobody frames it."""
+    directives = {
+        "default-src": "'none'",
+        "style-src": _hash_of(style),
+        "script-src": _hash_of(script),
+        "img-src": "data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def _hash_of(text: str) -> str:
+    """The source expression that allows one element with this content (CSP 3, 2.3.1)."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,176 @@
+"""The table of events, with operations and a clock of the test."""
+
+from typing import Any
+
+import pytest
+
+from davkeep.monitor.news import PAUSE, REMOVED_MOST, TIDY_AFTER, News, Position, encode
+from davkeep.operations import Operation, Outcome, State
+from davkeep.words.callers import Caller
+
+ANN = Caller("ann", "")
+ROOT = Caller("root", "", is_administrator=True)
+
+
+class Registry:
+    """What the news need of one."""
+
+    def __init__(self) -> None:
+        self.known: list[Operation] = []
+        self.lanes = self
+        self.looks = 0
+
+    def now(self) -> float:
+        """The lanes' clock."""
+        return 0.0
+
+    def visible(self, owner: str, *, everything: bool) -> list[Operation]:
+        """All of them."""
+        assert everything
+        self.looks += 1
+        return list(self.known)
+
+    def add(self, owner: str = "ann") -> Operation:
+        """A new one, which runs."""
+        operation = Operation(owner=owner, method="COPY", source="/a", created=0.0)
+        operation.begin()
+        self.known.append(operation)
+        return operation
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Without operations."""
+    return Registry()
+
+
+@pytest.fixture
+def news(registry: Registry) -> News:
+    """Of that registry."""
+    made: Any = registry
+    return News(made)
+
+
+def names(news: News, serial: int, caller: Caller, now: float) -> tuple[list[str], int]:
+    """What somebody is told after a serial, and up to where."""
+    events, told = news.since(serial, caller, now)
+    return [event.name for event in events], told
+
+
+def test_an_event_is_made_once(registry: Registry, news: News) -> None:
+    """For all who ask, and no more often than every pause, however fast the operation goes."""
+    operation = registry.add()
+    first = news.of(operation, 100.0)
+    operation.progress.members_done += 1
+    assert news.of(operation, 100.0 + PAUSE / 2) is first
+    second = news.of(operation, 100.0 + PAUSE)
+    assert second.serial == first.serial + 1
+    assert news.of(operation, 100.0 + 9 * PAUSE) is second
+
+
+def test_an_end_waits_for_no_pause(registry: Registry, news: News) -> None:
+    """It is told at once, and nothing is told after it."""
+    operation = registry.add()
+    news.of(operation, 100.0)
+    operation.end(State.SUCCEEDED, Outcome(201))
+    last = news.of(operation, 100.0)
+    assert last.name == "end"
+    operation.progress.members_done += 1
+    assert news.of(operation, 200.0) is last
+
+
+def test_who_is_told_what(registry: Registry, news: News) -> None:
+    """Users of their own, administrators of all."""
+    registry.add("ann")
+    registry.add("bob")
+    assert names(news, 0, ANN, 100.0) == (["progress"], 2)
+    assert names(news, 0, ROOT, 100.0) == (["progress", "progress"], 2)
+    assert names(news, 2, ROOT, 200.0) == ([], 2)
+
+
+def test_all_are_looked_at_once_in_a_pause(registry: Registry, news: News) -> None:
+    """However many streams ask."""
+    registry.add()
+    for _ in range(500):
+        news.since(0, ANN, 100.0)
+    assert registry.looks == 1
+    news.since(0, ANN, 100.0 + PAUSE)
+    assert registry.looks == 2
+
+
+def test_only_the_newest_is_told(registry: Registry, news: News) -> None:
+    """A stream that was away, or is slow, skips what was between."""
+    operations = [registry.add() for _ in range(3)]
+    _, told = news.since(0, ANN, 100.0)
+    for moment in range(101, 110):
+        operations[1].progress.members_done += 1
+        news.since(0, ANN, float(moment))
+    events, last = news.since(told, ANN, 110.0)
+    assert len(events) == 1
+    assert b'"members_done":9' in events[0].block
+    assert last == told + 9
+
+
+def test_much_is_told_in_pieces(registry: Registry, news: News) -> None:
+    """Each goes on where the one before ended; what others may see counts for nothing."""
+    for number in range(20):
+        registry.add("ann" if number % 2 else "bob")
+    serial, told = 0, 0
+    while True:
+        events, serial = news.since(serial, ANN, 100.0, most=1500)
+        if not events:
+            break
+        assert len(events) <= 4
+        told += len(events)
+    assert (told, serial) == (10, 20)
+
+
+def test_what_is_forgotten(registry: Registry, news: News) -> None:
+    """It is told once; a client that was away for too long is told everything."""
+    registry.add()
+    keeper = registry.add()
+    _, told = news.since(0, ANN, 100.0)
+    position = news.position(told)
+    del registry.known[0]
+    events, after = news.since(told, ANN, 101.0)
+    assert [event.name for event in events] == ["removed"]
+    assert news.resume(position) == told
+    gone = [registry.add() for _ in range(REMOVED_MOST)]
+    news.since(after, ANN, 102.0)
+    registry.known[:] = [keeper]
+    news.since(after, ANN, 103.0)
+    assert gone
+    assert news.resume(position) is None
+
+
+def test_what_is_forgotten_is_tidied_up(registry: Registry, news: News) -> None:
+    """Also where nobody asks for all operations."""
+    first = registry.add()
+    news.of(first, 100.0)
+    registry.known.clear()
+    second = registry.add()
+    news.of(second, 100.0 + TIDY_AFTER)
+    events, _ = news.since(0, ANN, 100.0 + TIDY_AFTER)
+    assert {event.name for event in events} == {"removed", "progress"}
+
+
+@pytest.mark.parametrize("text", ["", "x", "1", "a-", "a-b", "a-1.5", "a-²", "a-" + "1" * 19])
+def test_positions_that_are_none(text: str) -> None:
+    """They are not an error; the client is told everything."""
+    assert Position.of(text) is None
+
+
+def test_positions(news: News) -> None:
+    """As text and back; those of another process, or of the future, are not known."""
+    here = news.position(0)
+    assert Position.of(str(here)) == here
+    assert news.resume(here) == 0
+    assert news.resume(news.position(1)) is None
+    assert news.resume(Position("00000000", 0)) is None
+    assert news.resume(None) is None
+
+
+def test_nothing_in_the_data_ends_it() -> None:
+    """Line ends and characters beyond ASCII are escaped."""
+    block = encode("end", {"explanation": "a\nb\r\u2028ä"}, Position("e", 7))
+    assert block == b'id: e-7\nevent: end\ndata: {"explanation":"a\\nb\\r\\u2028\\u00e4"}\n\n'
