@@ -1,8 +1,9 @@
 """Between the checks of a request and its operation, or its moment with one entry.
 
-What was checked may change until it is reserved. So the checks are made twice: once at once, so
-that a request that cannot succeed fails without waiting, and once more while everything that they
-looked at is reserved.
+What was checked may change until it is reserved. So the checks are made at once, so that a request
+that cannot succeed fails without waiting, and once more while everything that they looked at is
+reserved, if somebody else was here in between: reserved or released something, or changed what is
+stored.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -86,10 +87,13 @@ def _admit(
     count: StartCount | None,
     taken: Callable[[Operation], None],
 ) -> Operation:
+    changes = _changes(site)
     before = look()
 
     def check(operation: Operation) -> None:
-        now = look()
+        # One of the changes is the operation's own reservation.
+        is_alone = _changes(site) == (changes[0] + 1, changes[1])
+        now = before if is_alone else look()
         if now.wanted != before.wanted:
             raise Moved
         site.relying_on(now.tokens, operation)
@@ -98,6 +102,11 @@ def _admit(
     return site.registry.admit(
         key, before.wanted, start, conclude, is_bulk, count=count, check=check
     )
+
+
+def _changes(site: Site) -> tuple[int, int]:
+    """How often something was reserved or released, and changed in the store."""
+    return site.registry.reservations.changes, site.database.changes
 
 
 @contextmanager

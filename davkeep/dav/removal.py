@@ -47,6 +47,12 @@ class Removal:
             return
         self._is_out = True
 
+    def _forget_hidden(self) -> None:
+        """What a loss of power brings back is removed with the journal's page."""
+        if self._stored.properties.exist_under(self._hidden):
+            with self._stored.database.transaction(durable=False):
+                self._stored.properties.remove(self._hidden)
+
     def settle(self, control: Control) -> None:
         """When the engine is done, however that ended."""
         try:
@@ -54,9 +60,7 @@ class Removal:
                 if self._share.root.is_there():
                     self._stored.forget_vanished(self._path)
             elif control.is_effective or control.left_behind:
-                # What a loss of power brings back is removed with the journal's page.
-                with self._stored.database.transaction(durable=False):
-                    self._stored.properties.remove(self._hidden)
+                self._forget_hidden()
             else:
                 self._page.brought_back(self._hidden, self._ended)
         except StoreError as error:

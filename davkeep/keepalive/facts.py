@@ -1,12 +1,15 @@
 """What is known of one request, and what is configured for all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
-from davkeep.keepalive.profiles import Profile, of_row
+from davkeep.keepalive.clients import CLIENTS
+from davkeep.keepalive.profiles import Profile, first_match, of_row
 from davkeep.keepalive.proxies import DECLARABLE, betraying_fields
+from davkeep.words.agents import products_of
 from davkeep.words.configuration import Keepalive
 from davkeep.words.preferences import prefers
 
@@ -64,6 +67,12 @@ class Settings:
     behind_proxy: str = "auto"
     #: Rows that come before the built-in ones.
     profiles: tuple[Profile, ...] = ()
+
+    @cached_property
+    def client(self) -> Callable[[str], Profile]:
+        """Finds the row of a User-Agent; the last few hundred are remembered."""
+        rows = self.profiles + CLIENTS
+        return lru_cache(maxsize=256)(lambda agent: first_match(products_of(agent), rows))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "interim", Mode(self.interim))

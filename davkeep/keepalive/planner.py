@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from davkeep.keepalive.clients import CLIENTS
 from davkeep.keepalive.facts import Facts, Mode, Settings
-from davkeep.keepalive.profiles import DEFAULT_CAP, UNKNOWN_CLIENT, Profile, first_match
+from davkeep.keepalive.profiles import DEFAULT_CAP, UNKNOWN_CLIENT, Profile
 from davkeep.keepalive.proxies import DECLARABLE, UNKNOWN_PROXY, Proxy
-from davkeep.words.agents import products_of
 
 #: The first version of HTTP with interim responses (RFC 9110 15.2: none to an HTTP/1.0 client).
 FIRST_VERSION = (1, 1)
@@ -79,8 +77,7 @@ class Plan:
     @cached_property
     def client(self) -> Profile:
         """The row of the client."""
-        rows = self.settings.profiles + CLIENTS
-        return first_match(products_of(self.facts.user_agent), rows)
+        return self.settings.client(self.facts.user_agent)
 
     @cached_property
     def proxy(self) -> Proxy | None:

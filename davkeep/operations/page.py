@@ -127,7 +127,10 @@ class Page(Witness):
         """At the effective point of a DELETE; return the locks that it ended. Raises as above.
 
         What is out of sight is completed by what was noted before, so only the store needs a flush.
+        Of what nothing is noted and nothing stored, nothing is to be done.
         """
+        if not (self._lies or self._is_written):
+            return []
         with self._stored.database.transaction(durable=self._lies):
             ended = self._stored.hidden(self._path, hidden)
             self._record = replace(self._record, ended=tuple(ended))

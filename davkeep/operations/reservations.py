@@ -190,6 +190,8 @@ class Reservations:
         self._held = {mode: _Holders() for mode in Mode}
         self._watches: dict[Hashable, Sequence[Place]] = {}
         self._watched = _Holders()
+        #: How often something was reserved or released.
+        self.changes = 0
 
     def __len__(self) -> int:
         """Return the number of holders."""
@@ -203,6 +205,7 @@ class Reservations:
                 for other in self._in_the_way(place, mode):
                     if other != holder:
                         raise Conflict(other, self)
+            self.changes += 1
             self._holdings.setdefault(holder, _Holding()).wanted.extend(wanted)
             for place, mode in wanted:
                 self._held[mode].add(holder, place)
@@ -215,6 +218,7 @@ class Reservations:
             holding = self._holdings.pop(holder, None)
             if holding is None:
                 return
+            self.changes += 1
             for place, mode in holding.wanted:
                 self._held[mode].remove(holder, place)
         call_all(holding.waiting, "a request that waits for a reservation")

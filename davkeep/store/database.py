@@ -45,6 +45,8 @@ class Database:
     def __init__(self, folder: str | os.PathLike[str], *, flushes: bool = True) -> None:
         self.folder = Path(folder)
         self._flushes = flushes
+        #: For each table the number of changes when it was looked at, and whether it was empty.
+        self._emptiness: dict[str, tuple[int, bool]] = {}
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         #: Guards the connection. It is held from the beginning of a transaction to its end, and by
         #: whoever asks something outside of one until the answer is complete.
@@ -125,6 +127,19 @@ class Database:
         """All rows that a SELECT answers, with what this thread's own transaction has changed."""
         with self._guard, _errors():
             return self._connection.execute(question, values).fetchall()
+
+    def is_empty(self, table: str) -> bool:
+        """Whether a table has no row; asked again after any change, and quick until then."""
+        known = self._emptiness.get(table)
+        if known is not None and known[0] == self.changes:
+            return known[1]
+        with self._guard, _errors():
+            changes = self.changes
+            rows = self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()
+            if not self._connection.in_transaction:
+                # Inside of one it may still be taken back.
+                self._emptiness[table] = (changes, not rows)
+            return not rows
 
     @property
     def changes(self) -> int:

@@ -110,13 +110,16 @@ class Locks:
     def covering(self, path: bytes) -> list[Lock]:
         """The locks on `path` itself, and those of depth infinity on what is above it."""
         above = ancestors(path)
+        if self._database.is_empty("locks"):
+            return []
         marks = ", ".join("?" * len(above))
         condition = f"path = ? OR (path IN ({marks}) AND depth = 'infinity')"
         return self._select(condition, (path, *above))
 
     def below(self, path: bytes) -> list[Lock]:
         """The locks strictly below `path`, of either depth."""
-        return self._select(BELOW, subtree(path)[1:])
+        tree = subtree(path)
+        return [] if self._database.is_empty("locks") else self._select(BELOW, tree[1:])
 
     def few_below(self, path: bytes) -> list[Lock] | None:
         """The same; None where they are too many to be read at once."""
@@ -131,8 +134,9 @@ class Locks:
 
     def exist_under(self, path: bytes) -> bool:
         """Whether there is a lock on `path` or below it; one that has just expired may count."""
+        tree = subtree(path)
         question = f"SELECT 1 FROM locks WHERE {IN_SUBTREE} LIMIT 1"
-        return bool(self._database.rows(question, subtree(path)))
+        return not self._database.is_empty("locks") and bool(self._database.rows(question, tree))
 
     def refresh(self, token: str, timeout: float | None) -> Lock | None:
         """Starts the lock's time anew (RFC 4918 9.10.2); None if there is no such lock."""

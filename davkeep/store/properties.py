@@ -31,6 +31,8 @@ class DeadProperties:
     def get(self, path: bytes) -> dict[str, bytes]:
         """The properties of `path` alone."""
         check_path(path)
+        if self._database.is_empty("properties"):
+            return {}
         question = "SELECT name, value FROM properties WHERE path = ?"
         return dict(self._database.rows(question, (path,)))
 
@@ -44,8 +46,10 @@ class DeadProperties:
 
     def exist_under(self, path: bytes) -> bool:
         """Whether `path` or anything below it has any."""
+        tree = subtree(path)
         question = f"SELECT 1 FROM properties WHERE {IN_SUBTREE} LIMIT 1"
-        return bool(self._database.rows(question, subtree(path)))
+        is_empty = self._database.is_empty("properties")
+        return not is_empty and bool(self._database.rows(question, tree))
 
     def under(self, path: bytes, depth: Depth) -> dict[bytes, dict[str, bytes]]:
         """The properties of `path`, and to `depth` of what is below, where there are any.

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import struct
+from functools import cache
 
 from davkeep.trees.failures import WriteError, blame_destination
 
@@ -135,8 +136,12 @@ def _drop_acl(fd: int) -> None:
             raise
 
 
+@cache
 def umask() -> int:
-    """Return the process's umask without touching it, which would race with other threads."""
+    """Return the process's umask without touching it, which would race with other threads.
+
+    Nothing here changes it.
+    """
     with open(_STATUS, encoding="ascii", errors="replace") as lines:
         found = re.search(r"^Umask:\s*([0-7]+)$", lines.read(), re.MULTILINE)
     return int(found[1], 8) if found else 0o022
