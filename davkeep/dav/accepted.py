@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from davkeep.dav.answers import Answer, Field
 from davkeep.dav.request import Request
 from davkeep.operations import Operation
-from davkeep.operations.description import JOB, MONITORS, describe
+from davkeep.operations.description import JOB, MONITORS
+from davkeep.operations.statuses import retry_after, status_of
 from davkeep.words.preferences import prefers, wait_of
-
-#: Seconds after which a client may look for the end, at least and at most.
-SOONEST, LATEST = 1, 10
 
 #: What switches `OC-LazyOps` on: ownCloud's desktop client sends the one, its page the other.
 LAZY = frozenset({"true", "1"})
@@ -43,23 +41,18 @@ class Wish:
 
 def accepted(operation: Operation, wish: Wish, now: float) -> Answer:
     """The 202 that names the status monitor of ``operation``; ``now`` is the lanes' clock."""
-    left = operation.estimated_seconds(now)
-    content = json.dumps(describe(operation, estimated_seconds=left)).encode()
+    status = status_of(operation, now)
+    content = json.dumps(status).encode()
     fields = [
         ("Location", f"{MONITORS}{operation.id}"),
         ("Link", f'<{MONITORS}{operation.id}>; rel="monitor"'),
-        ("Retry-After", str(retry_after(left))),
+        ("Retry-After", str(retry_after(status))),
         ("Content-Type", "application/json"),
         *_applied(wish),
     ]
     if wish.is_lazy:
         fields.append(("OC-JobStatus-Location", f"{MONITORS}{operation.id}/{JOB}"))
     return Answer(202, tuple(fields), content)
-
-
-def retry_after(left: float | None) -> int:
-    """When it is worth looking again, in seconds, if ``left`` are estimated."""
-    return SOONEST if left is None else min(max(SOONEST, round(left)), LATEST)
 
 
 def _applied(wish: Wish) -> list[Field]:

@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from davkeep.monitor import wording
 from davkeep.monitor.pages import Page
-from davkeep.monitor.statuses import status_of
 from davkeep.monitor.streams import EVENTS, Streams
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Operation, Registry, State
+from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
 from davkeep.words.display import clipped, last_name, readable, shortened
 

@@ -7,8 +7,8 @@ from davkeep.monitor.documents import JSON, Document, Environ, StartResponse
 from davkeep.monitor.lookup import Lookup, challenged
 from davkeep.monitor.methods import by_method
 from davkeep.monitor.pages import Pages, wanted
-from davkeep.monitor.statuses import MOST_ERRORS_LISTED, status_of
 from davkeep.operations import Operation, Registry
+from davkeep.operations.statuses import MOST_ERRORS_LISTED, status_of
 
 
 class Listing:

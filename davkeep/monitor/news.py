@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Self
 
-from davkeep.monitor.statuses import status_of
 from davkeep.operations import Operation, Rate, Registry
+from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
 
 #: Seconds between two looks at an operation, and so between two events of it: four a second.

@@ -10,11 +10,11 @@ from davkeep.monitor.listing import Listing
 from davkeep.monitor.lookup import Lookup, OfOperation
 from davkeep.monitor.pages import Pages
 from davkeep.monitor.status_monitor import Replay, StatusMonitor
-from davkeep.monitor.statuses import RESPONSE
 from davkeep.monitor.streams import EVENTS, HEARTBEAT, Streams
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Registry
 from davkeep.operations.description import JOB
+from davkeep.operations.statuses import RESPONSE
 from davkeep.words.configuration import Configuration
 from davkeep.words.urls import Segments
 

@@ -18,10 +18,10 @@ from davkeep.monitor.long_poll import hold, seconds_of
 from davkeep.monitor.methods import by_method
 from davkeep.monitor.pages import Pages, wanted
 from davkeep.monitor.same_origin import require_same_origin
-from davkeep.monitor.statuses import retry_after, status_of
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Operation, Outcome, Registry
 from davkeep.operations.description import describe_job
+from davkeep.operations.statuses import retry_after, status_of
 from davkeep.words.failure import Failure
 
 #: Sends the final response of an operation that ended so, to a request of a method.

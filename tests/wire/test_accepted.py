@@ -41,7 +41,7 @@ def _identifier(response: Response) -> str:
     assert response.fields["Link"] == f'<{location}>; rel="monitor"'
     assert response.fields["Preference-Applied"] == "respond-async"
     assert response.fields["Content-Type"] == "application/json"
-    assert 1 <= int(response.fields["Retry-After"]) <= 10
+    assert 1 <= int(response.fields["Retry-After"]) <= 30
     assert told["status"] is None or told["state"] in ("succeeded", "failed")
     return str(told["id"])
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from davkeep.operations import Operation, describe
+from davkeep.operations.description import describe
+from davkeep.operations.operation import Operation
 
 #: Members of a 207 that are named in an operation's own monitor; all of them are in its final
 #: response. The text stays below about 200 kB.
