@@ -45,7 +45,7 @@ def test_a_whole_tree_is_asked_for_at_once(site: Any) -> None:
     asked = site.asked
     for number in range(100):
         assert stored.of_members(b"/r/%d" % number, ["a"]) == ((), {})
-    assert site.asked == asked == 3
+    assert site.asked == asked <= 3
     site.properties.change(b"/r/1/\xff", {"{x:}p": b"<p/>"})
     lock = locked(site, b"/r/1/b", "0")
     own = {"\udcff": About({"{x:}p": "<p/>"}, ()), "b": About({}, (lock,))}
