@@ -28,8 +28,10 @@ def deliver(site: Site, request: Request, operation: Operation) -> Reply:
     """Drive the first moments of ``operation``, then answer it or hold the connection."""
     wish = Wish.of(request)
     grace = site.configuration.davkeep.operations.grace
+    delivery = Delivery(site, request, operation, wish)
+    delivery.stay()
     site.registry.begin(operation, grace if wish is None else min(grace, wish.seconds))
-    return Delivery(site, request, operation, wish).reply()
+    return delivery.reply()
 
 
 class Delivery:
@@ -51,6 +53,11 @@ class Delivery:
             is_early=self._plan.client.effective_point,
             cancels=site.configuration.davkeep.operations.on_disconnect == "cancel",
         )
+
+    def stay(self) -> None:
+        """Count as waiting already: another client that leaves does not take the work away."""
+        # A callable of its own: it is told apart from those of others.
+        self._waiter.subscribe(partial(_nothing))
 
     def reply(self) -> Reply:
         """The final response, 202 for one who prefers that, or what has to be waited for first."""

@@ -80,5 +80,9 @@ def _named(href: str) -> str:
 def _so_far(told: dict[str, int | None]) -> str:
     done, total = told["members_done"] or 0, told["members_total"]
     if total is None:
-        return f"{done:,} members so far" if done else "it has just begun"
-    return f"{done:,} of {total:,} members"
+        return f"{_members(done)} so far" if done else "it has just begun"
+    return f"{done:,} of {_members(total)}"
+
+
+def _members(count: int) -> str:
+    return "1 member" if count == 1 else f"{count:,} members"

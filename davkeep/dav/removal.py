@@ -59,7 +59,10 @@ class Removal:
             if not self._is_out:
                 if self._share.root.is_there():
                     self._stored.forget_vanished(self._path)
-            elif control.is_effective or control.left_behind:
+            elif control.left_behind:
+                # It is purged, or brought back, by a later start, which settles this too.
+                pass
+            elif control.is_effective:
                 self._forget_hidden()
             else:
                 self._page.brought_back(self._hidden, self._ended)

@@ -99,11 +99,11 @@ class Site:
         share = entry.share
         root, inode = os.fsencode(share.folder), str(share.identities[-1][1])
         folder = Folder(os.path.dirname(entry.path), root, inode)
-        self.journal.begin_upload(folder)
+        upload = self.journal.begin_upload(folder)
         try:
             yield
         finally:
-            self.journal.end_upload(folder)
+            self.journal.end_upload(upload)
 
     @contextmanager
     def touching(self, place: Place) -> Iterator[None]:

@@ -24,26 +24,22 @@ class Lookup:
 
     def visible(self, caller: Caller) -> list[Operation]:
         """What the caller may see, the newest first."""
-        known = self._registry.visible(*caller.account, everything=caller.is_administrator)
-        return known[::-1]
+        return self._registry.visible(caller.may_see)[::-1]
 
     def _answer(
         self, answer: OfOperation, id: str, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Raises Failure 404, also for what is somebody else's, and 410 for what has expired."""
-        operation = self._registry.get(id)
-        if operation is not None and _may_see(environ["davkeep.caller"], operation):
+        operation, caller = self._registry.get(id), environ["davkeep.caller"]
+        if operation is not None and caller.may_see(operation.account):
             return answer(operation, environ, start_response)
-        if self._registry.is_expired(id):
+        expired = self._registry.expired(id)
+        if expired is not None and caller.may_see(expired):
             raise Failure(410, "The operation has ended, and is not remembered any more.")
         asked = challenged(environ, start_response)
         if asked is None:
             raise Failure(404, "There is no such operation.")
         return asked
-
-
-def _may_see(caller: Caller, operation: Operation) -> bool:
-    return caller.is_administrator or caller.account == operation.account
 
 
 def challenged(environ: Environ, start_response: StartResponse) -> Iterable[bytes] | None:

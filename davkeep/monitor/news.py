@@ -149,7 +149,7 @@ class News:
 
     def _look_at_all(self, now: float) -> None:
         self._looked[""] = now
-        known = self._registry.visible("", everything=True)
+        known = self._registry.visible(lambda _: True)
         for operation in known:
             self._look_at(operation, now)
         for id in self._events.keys() - {operation.id for operation in known}:

@@ -259,7 +259,7 @@ class Operation:
         """
         with self._lock:
             self._is_irrevocable = not cancellable
-            if not cancellable:
+            if not cancellable and (early is None or early.state is State.SUCCEEDED):
                 self.progress.settle()
             self._early_outcome = early
             due = self._take_ready()

@@ -184,26 +184,23 @@ class Registry:
     # Questions
 
     def get(self, id: str) -> Operation | None:
-        """Return the operation, running or kept; None is 404, or 410 if ``is_expired``."""
+        """Return the operation, running or kept; None is 404, or 410 if it ``expired``."""
         with self._lock:
             self._purge()
             return self._running.get(id) or self._results.get(id)
 
-    def is_expired(self, id: str) -> bool:
-        """Return whether ``id`` was readable once (410)."""
+    def expired(self, id: str) -> tuple[str, str] | None:
+        """Return whose ``id`` was, if it was readable once (410 for that account)."""
         with self._lock:
             self._purge()
-            return self._results.is_expired(id)
+            return self._results.expired(id)
 
-    def visible(
-        self, owner: str, address: str = "", *, everything: bool = False
-    ) -> list[Operation]:
-        """Return what ``owner`` may see, oldest first; an administrator sees ``everything``."""
+    def visible(self, may_see: Callable[[tuple[str, str]], bool]) -> list[Operation]:
+        """Return the operations of the accounts that somebody ``may_see``, oldest first."""
         with self._lock:
             self._purge()
             known = [*self._results.operations(), *self._running.values()]
-        account = (owner, "" if owner else address)
-        seen = [operation for operation in known if everything or operation.account == account]
+        seen = [operation for operation in known if may_see(operation.account)]
         return sorted(seen, key=lambda operation: operation.created)
 
     def unfinished(self) -> list[Operation]:

@@ -23,7 +23,7 @@ class Results:
         """Keep each result for ``keep`` seconds."""
         self._keep = keep
         self._finished: OrderedDict[str, tuple[float, Operation]] = OrderedDict()
-        self._expired: OrderedDict[str, float] = OrderedDict()
+        self._expired: OrderedDict[str, tuple[float, tuple[str, str]]] = OrderedDict()
 
     def add(self, now: float, operation: Operation) -> None:
         """Begin to keep ``operation``, which is over."""
@@ -34,9 +34,10 @@ class Results:
         kept = self._finished.get(id)
         return kept[1] if kept else None
 
-    def is_expired(self, id: str) -> bool:
-        """Return whether ``id`` was an operation that has expired (410, not 404)."""
-        return id in self._expired
+    def expired(self, id: str) -> tuple[str, str] | None:
+        """Return the account whose operation ``id`` was, if it has expired (410, not 404)."""
+        found = self._expired.get(id)
+        return None if found is None else found[1]
 
     def operations(self) -> list[Operation]:
         """Return those that are kept, the first to end first."""
@@ -53,9 +54,9 @@ class Results:
         ):
             id, (ended, operation) = self._finished.popitem(last=False)
             dropped.append(operation)
-            self._expired[id] = min(ended, now) + EXPIRED_SECONDS
+            self._expired[id] = (min(ended, now) + EXPIRED_SECONDS, operation.account)
         while self._expired and (
-            len(self._expired) > EXPIRED_MOST or next(iter(self._expired.values())) <= now
+            len(self._expired) > EXPIRED_MOST or next(iter(self._expired.values()))[0] <= now
         ):
             self._expired.popitem(last=False)
         return dropped

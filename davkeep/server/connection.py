@@ -183,8 +183,9 @@ class Connection(HTTPConnection):
 
         Returns whether that is still open.
         """
-        if self._delivered is not None and unacknowledged(self.socket) == 0:
-            self._delivered()
+        delivered = self._delivered
+        if delivered is not None and unacknowledged(self.socket) == 0:
+            delivered()
             self._delivered = None
         return self.is_delivery_open
 

@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-from collections import Counter
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -121,6 +120,13 @@ class Folder:
     inode: str
 
 
+@dataclass(eq=False, slots=True)
+class Upload:
+    """One upload that is staged somewhere; it goes along with the directory that it is in."""
+
+    path: bytes
+
+
 class Journal:
     """All records, and the folders of uploads. Everything may raise StoreError."""
 
@@ -130,9 +136,9 @@ class Journal:
         #: by one thread at a time, as is the next.
         self._open: dict[str, Record] = {}
         self._folders: dict[bytes, Folder] = {}
-        #: Guards the number of uploads in each folder.
+        #: Guards the uploads in each folder.
         self._counting = threading.Lock()
-        self._uploads: Counter[bytes] = Counter()
+        self._staged: dict[bytes, set[Upload]] = {}
 
     def write(self, record: Record, *, durable: bool) -> None:
         """Keeps `record`, in the place of an earlier one of the same operation."""
@@ -170,26 +176,44 @@ class Journal:
                 if followed != record and record.stage in _ONLY_HIDDEN:
                     self.write(followed, durable=False)
             tree = subtree(old)
-            for folder in [each for each in self._folders.values() if tree.holds(each.path)]:
-                self._note(replace(folder, path=new + folder.path[len(old) :]))
+            for folder in [each for each in self.folders() if tree.holds(each.path)]:
+                self._follow_folder(folder, replace(folder, path=new + folder.path[len(old) :]))
+
+    def _follow_folder(self, folder: Folder, followed: Folder) -> None:
+        """Note the new path as well, and move what is staged there along."""
+        if folder.path not in self._folders:
+            # Of the process before this one, whose rest is searched for by the next start.
+            self._insert(followed)
+            return
+        self._note(followed)
+        with self._counting:
+            for upload in self._staged.pop(folder.path, set()):
+                upload.path = followed.path
+                self._staged.setdefault(followed.path, set()).add(upload)
 
     # Uploads
 
-    def begin_upload(self, folder: Folder) -> None:
-        """Something is about to be staged in `folder`. Most uploads find it noted already."""
+    def begin_upload(self, folder: Folder) -> "Upload":
+        """Something is about to be staged in `folder`. Most uploads find it noted already.
+
+        Returns what `end_upload` takes.
+        """
+        upload = Upload(folder.path)
         with self._counting:
-            self._uploads[folder.path] += 1
+            self._staged.setdefault(folder.path, set()).add(upload)
         if folder.path not in self._folders:
             with self._database.transaction(durable=False):
                 self._note(folder)
                 self._drop_idle()
+        return upload
 
-    def end_upload(self, folder: Folder) -> None:
+    def end_upload(self, upload: "Upload") -> None:
         """Nothing of one upload is left there."""
         with self._counting:
-            self._uploads[folder.path] -= 1
-            if self._uploads[folder.path] <= 0:
-                del self._uploads[folder.path]
+            others = self._staged.get(upload.path, set())
+            others.discard(upload)
+            if not others:
+                self._staged.pop(upload.path, None)
 
     def folders(self) -> list[Folder]:
         """All that were noted, also by a process before this one."""
@@ -199,7 +223,7 @@ class Journal:
     def forget_idle(self) -> None:
         """Drops the folders in which nothing is staged: the end of a process that was asked to."""
         with self._database.transaction(durable=False):
-            self._drop([path for path in self._folders if path not in self._uploads])
+            self._drop([path for path in self._folders if path not in self._staged])
 
     def forget_folders(self, folders: list[Folder]) -> None:
         """Drops those of `folders` that this process has not noted itself."""
@@ -209,17 +233,21 @@ class Journal:
             self._drop([each.path for each in folders if each.path not in self._folders])
 
     def _note(self, folder: Folder) -> None:
+        with self._database.transaction(durable=False):
+            self._insert(folder)
+            self._folders[folder.path] = folder
+
+    def _insert(self, folder: Folder) -> None:
         with self._database.transaction(durable=False) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO staging_folders (path, root, inode) VALUES (?, ?, ?)",
                 (folder.path, folder.root, folder.inode),
             )
-            self._folders[folder.path] = folder
 
     def _drop_idle(self) -> None:
         """Drops the older half of what is idle, once there is too much of it."""
         with self._counting:
-            idle = [path for path in self._folders if path not in self._uploads]
+            idle = [path for path in self._folders if path not in self._staged]
         if len(idle) > IDLE_FOLDERS:
             self._drop(idle[: len(idle) // 2])
 

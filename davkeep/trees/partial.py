@@ -95,11 +95,6 @@ def open_partial(folder_fd: int, name: str, inode: str) -> Partial | None:
     return None
 
 
-def has_other(folder_fd: int, name: str, inode: str) -> bool:
-    """Tell whether another file has the name."""
-    return _is_it(folder_fd, name, inode) is False
-
-
 def _is_it(folder_fd: int, name: str, inode: str) -> bool | None:
     """Tell whether the name is that of the file; None if it is nobody's."""
     try:

@@ -55,6 +55,8 @@ class Upload(Closing):
         self._destination = destination
         self._control = control
         self._outlives = arrived is not None
+        #: What had arrived in a spool on another file system, until its copy is stored.
+        self._source: Staging | None = None
         with ExitStack() as opened:
             if arrived is not None:
                 self._take_over(arrived)
@@ -135,6 +137,8 @@ class Upload(Closing):
             announce(control, destination.parent_fd)
             undo.pop_all()
         self.stored = os.fstat(self._fd)
+        if self._source is not None:
+            self._source.discard()
         self.abort()
         if swap.old is not None:
             purge_now(*swap.old, control)
@@ -212,7 +216,10 @@ class Upload(Closing):
                 raise destination_error(failure.error) from failure
             undo.pop_all()
         self._close()
-        self._staging.discard()
+        if self._outlives:
+            self._source, self._outlives = self._staging, False
+        else:
+            self._staging.discard()
         self._staging, self._fd = staging, fd
 
     def _flush(self) -> Generator[Lane | None, None, None]:

@@ -66,7 +66,7 @@ class Inside:
 
     def last(self) -> Operation:
         """The operation that was admitted last."""
-        found: list[Operation] = self.registry.visible("", everything=True)
+        found: list[Operation] = self.registry.visible(lambda _: True)
         return found[-1]
 
     def admit(

@@ -245,9 +245,9 @@ def test_results_expire(registry: Registry, bench: Any) -> None:
     assert registry.get(operation.id) is operation
     bench.clock.advance(1)
     assert registry.get(operation.id) is None
-    assert registry.is_expired(operation.id)
-    assert not registry.is_expired("unknown")
-    assert registry.visible("ann") == []
+    assert registry.expired(operation.id) == operation.account
+    assert registry.expired("unknown") is None
+    assert registry.visible(lambda account: account[0] == "ann") == []
 
 
 def test_who_sees_what(registry: Registry) -> None:
@@ -260,9 +260,9 @@ def test_who_sees_what(registry: Registry) -> None:
     ]
     ann, bob, near, far = (registry.admit(key, [], _work, _conclude) for key in keys)
     registry.begin(ann, DEADLINE)
-    assert registry.visible("ann", "10.0.0.1") == [ann]
-    assert registry.visible("", "10.0.0.1") == [near]
-    assert set(registry.visible("eve", everything=True)) == {ann, bob, near, far}
+    assert registry.visible(lambda account: account == ("ann", "")) == [ann]
+    assert registry.visible(lambda account: account == ("", "10.0.0.1")) == [near]
+    assert set(registry.visible(lambda _: True)) == {ann, bob, near, far}
 
 
 def test_counts(registry: Registry) -> None:
@@ -279,7 +279,7 @@ def test_what_recovery_found_is_readable(registry: Registry) -> None:
     found.end(State.INTERRUPTED, Outcome(503))
     registry.remember(found)
     assert registry.get("0123") is found
-    assert registry.visible("ann") == [found]
+    assert registry.visible(lambda account: account[0] == "ann") == [found]
 
 
 def test_checks_are_made_while_the_trees_are_reserved(registry: Registry, tree: Any) -> None:

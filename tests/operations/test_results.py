@@ -14,7 +14,7 @@ def test_a_result_is_kept_for_its_time() -> None:
     assert results.get(operation.id) is operation
     results.purge(1000.0)
     assert results.get(operation.id) is None
-    assert results.is_expired(operation.id)
+    assert results.expired(operation.id)
 
 
 def test_an_expired_one_is_forgotten_after_a_day() -> None:
@@ -22,9 +22,9 @@ def test_an_expired_one_is_forgotten_after_a_day() -> None:
     results, operation = Results(900.0), _operation()
     results.add(0.0, operation)
     results.purge(900.0 + EXPIRED_SECONDS - 1)
-    assert results.is_expired(operation.id)
+    assert results.expired(operation.id)
     results.purge(900.0 + EXPIRED_SECONDS)
-    assert not results.is_expired(operation.id)
+    assert not results.expired(operation.id)
 
 
 def test_only_so_many_expired_ones_are_remembered() -> None:
@@ -34,7 +34,7 @@ def test_only_so_many_expired_ones_are_remembered() -> None:
     for operation in operations:
         results.add(0.0, operation)
     results.purge(2.0)
-    assert [results.is_expired(kept.id) for kept in operations[:3]] == [False, False, True]
+    assert [bool(results.expired(kept.id)) for kept in operations[:3]] == [False, False, True]
 
 
 def test_finished_ones_are_bounded_and_dropped_as_others_end() -> None:
@@ -48,4 +48,4 @@ def test_finished_ones_are_bounded_and_dropped_as_others_end() -> None:
         results.add(1.5, _operation())
     assert results.purge(1.5) == [second]
     assert len(results.operations()) == KEPT_MOST
-    assert results.is_expired(second.id)
+    assert results.expired(second.id)

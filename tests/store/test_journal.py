@@ -60,9 +60,26 @@ def test_a_folder_is_noted_once(database: Database) -> None:
     journal.begin_upload(_folder(b"a"))
     with database.transaction() as connection:
         connection.execute("DELETE FROM staging_folders")
-    journal.begin_upload(_folder(b"a"))
-    journal.end_upload(_folder(b"a"))
+    journal.end_upload(journal.begin_upload(_folder(b"a")))
     assert _paths(journal) == []
+
+
+def test_folders_go_along_with_their_tree(database: Database, folder: Path) -> None:
+    """Also those of an earlier process; and what is staged there is not idle for that."""
+    journal = Journal(database)
+    journal.begin_upload(_folder(b"a/old"))
+    database.close()
+    with Database(folder) as again:
+        journal = Journal(again)
+        upload = journal.begin_upload(_folder(b"a/new"))
+        journal.follow(b"/share/a", b"/share/b")
+        assert {b"/share/b/old", b"/share/b/new"} <= set(_paths(journal))
+        journal.forget_idle()
+        assert b"/share/b/new" in _paths(journal)
+        journal.end_upload(upload)
+        journal.forget_idle()
+        assert b"/share/b/new" not in _paths(journal)
+        assert b"/share/b/old" in _paths(journal)
 
 
 def test_idle_folders_are_dropped(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +88,7 @@ def test_idle_folders_are_dropped(database: Database, monkeypatch: pytest.Monkey
     journal = Journal(database)
     journal.begin_upload(_folder(b"busy"))
     for number in range(6):
-        folder = _folder(b"%d" % number)
-        journal.begin_upload(folder)
-        journal.end_upload(folder)
+        journal.end_upload(journal.begin_upload(_folder(b"%d" % number)))
     assert _paths(journal) == [b"/share/2", b"/share/3", b"/share/4", b"/share/5", b"/share/busy"]
     journal.forget_idle()
     assert _paths(journal) == [b"/share/busy"]

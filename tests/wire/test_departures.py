@@ -194,3 +194,20 @@ def test_those_that_never_read_delay_nobody(serve: Serve, root: Path, wire: Any)
         until(lambda: len(server.staging()) == 1, "those that nobody waits for are undone")
         assert alive.interim() == 102
     until(lambda: not server.staging(), "the last one too")
+
+
+def test_one_that_leaves_at_once_takes_nothing_from_the_first(
+    serve: Serve, root: Path, wire: Any
+) -> None:
+    """The first client's thread does the first moments itself; it counts as waiting by then."""
+    server = _serve(serve, root, on_disconnect="cancel", grace=0.5)
+    first, second = wire(server), wire(server)
+    fields = {"Destination": f"{server.url}b"}
+    first.send("COPY", "/a", fields)
+    until(server.staging, "the COPY has begun")
+    second.send("COPY", "/a", fields)
+    second.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    assert second.interim() == 102
+    second.close()
+    assert first.response().status == 201
+    assert contents(root / "b") == contents(root / "a")

@@ -1,6 +1,7 @@
 """PUT (RFC 9110 9.3.4): staged while it arrives, committed as an operation."""
 
 import hashlib
+from contextlib import closing
 from functools import partial
 from os import stat_result
 
@@ -38,8 +39,17 @@ def _put_part(site: Site, request: Request, part: ContentRange) -> Reply:
     staged = receive(site, request, check, partial(Ranged, site, request, part))
     if part.is_last:
         return store(site, request, check, staged)
-    staged.close()
-    return staged.accepted()
+    with closing(staged):
+        _see_that_it_is_there(request, staged)
+        return staged.accepted()
+
+
+def _see_that_it_is_there(request: Request, staged: Ranged) -> None:
+    """409, and the upload is over, if its collection was moved while the part arrived."""
+    with request.share.member(request.segments) as entry:
+        if not entry.is_same_as(staged.entry):
+            staged.give_up()
+            raise Failure(409, "The collection above was replaced while the content arrived.")
 
 
 def check(site: Site, request: Request, entry: Entry) -> LockCheck:

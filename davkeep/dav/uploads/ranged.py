@@ -71,6 +71,10 @@ class Ranged(Staged):
         self._upload = Upload(self.entry, self.control, arrived=transfer.partial)
         self.size = transfer.part.total
 
+    def give_up(self) -> None:
+        """What has arrived is of no use to anybody."""
+        self._transfer.is_over = True
+
     def accepted(self) -> Answer:
         """What is said while more is to come."""
         part = self._transfer.part

@@ -16,7 +16,6 @@ from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.trees.failures import destination_error
 from davkeep.trees.partial import (
     Partial,
-    has_other,
     make_partial,
     open_folder,
     open_partial,
@@ -165,11 +164,16 @@ class Uploads:
         return row.name not in self._busy and row.touched + KEPT <= self._now()
 
     def _opened(self, entry: Entry, row: StoredUpload) -> Partial | None:
-        """The hidden file; None, and the row is gone, if that is not there."""
+        """The hidden file; None, and the row is gone, if that is not there.
+
+        One in a spool is beside its target if a commit that failed had brought it there.
+        """
         opened = None
         if row.inode is not None:
             with _folder(entry, row.folder) as folder_fd:
                 opened = open_partial(folder_fd, row.name, row.inode)
+            if opened is None and row.folder is not None:
+                opened = open_partial(entry.parent_fd, row.name, row.inode)
         if opened is None:
             self._remove(row)
         return opened
@@ -234,16 +238,17 @@ def _is_spent(row: StoredUpload) -> bool:
     """
     if row.inode is None:
         return True
+    folders = [] if row.folder is None else [row.folder]
+    found = [_inode_of(folder, row) for folder in (*folders, os.path.dirname(row.path))]
+    return row.inode not in found and any(found)
+
+
+def _inode_of(folder: bytes, row: StoredUpload) -> str | None:
+    """The number of what has the name of the hidden file in a folder; None for nothing."""
     try:
-        folder_fd = open_folder(row.folder or os.path.dirname(row.path))
+        return str(os.lstat(os.path.join(folder, os.fsencode(row.name))).st_ino)
     except OSError:
-        return False
-    try:
-        return has_other(folder_fd, row.name, row.inode)
-    except OSError:
-        return False
-    finally:
-        os.close(folder_fd)
+        return None
 
 
 def _mismatch(row: StoredUpload, opened: Partial, part: ContentRange) -> Failure:

@@ -183,10 +183,12 @@ class Case(Closing):
         source = _path(self.record.source)
         if self.record.destination is None:
             self._stored.hidden(source, self._hidden)
+            self._journal.follow(source, self._hidden)
             return
         destination = _path(self.record.destination)
         if self.record.method == "MOVE":
             self._stored.moved(source, destination)
+            self._journal.follow(source, destination)
         else:
             depth = self.record.depth_infinity
             self._stored.copied(source, destination, depth_infinity=depth)

@@ -49,6 +49,8 @@ def operation_of(record: Record, finding: Finding | None) -> Operation:
     if finding is None:
         outcome = outcome_of(record)
         operation.end(outcome.state, outcome)
+        # How much it was is not known any more.
+        operation.progress.members_total = operation.progress.bytes_total = None
     else:
         outcome = interrupted(f"The server stopped unexpectedly. {finding.value}")
         operation.end(State.INTERRUPTED, outcome)

@@ -55,8 +55,9 @@ class Recovery:
         """
         records = self._journal.records()
         self._opened.callback(self._uploads.close)
-        self._uploads.find(self._spool, [record.staging for record in records])
         found = [self._settled(record) for record in records]
+        # After that the folders of uploads are where they belong.
+        self._uploads.find(self._spool, [record.staging for record in records])
         if found or self._uploads.count:
             _log.info("%d operations and %d uploads were cut off", len(found), self._uploads.count)
         return found

@@ -50,9 +50,17 @@ class Uploads(Closing):
             self._look_into(os.fsencode(os.path.realpath(spool)), recorded)
 
     def _kept_in(self, path: bytes) -> set[str]:
-        """The names of uploads in ranges that are there to be gone on with."""
-        rows = self._stored.uploads.all()
-        return {row.name for row in rows if (row.folder or os.path.dirname(row.path)) == path}
+        """The names of uploads in ranges that are there to be gone on with.
+
+        The file of one in a spool may be beside its target, where it was about to be stored.
+        """
+        kept = set()
+        for row in self._stored.uploads.all():
+            beside = os.path.dirname(row.path)
+            is_moved = beside == path and _has(path, row.name, row.inode)
+            if (row.folder or beside) == path or is_moved:
+                kept.add(row.name)
+        return kept
 
     def _search(self, folder: Folder, recorded: Collection[str]) -> bool:
         """Look into one folder; False if that has to wait until its share is there."""
@@ -118,3 +126,11 @@ class Uploads(Closing):
         """Close the directories."""
         while self._opened:
             os.close(self._opened.pop())
+
+
+def _has(folder: bytes, name: str, inode: str | None) -> bool:
+    """Whether a file of that inode number has a name in a folder."""
+    try:
+        return str(os.lstat(os.path.join(folder, os.fsencode(name))).st_ino) == inode
+    except OSError:
+        return False
