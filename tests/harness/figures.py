@@ -57,7 +57,7 @@ def pytest_terminal_summary(
 
 def write(report: Path, lines: list[str]) -> None:
     """Put the figures into a document, in the place of those that it has."""
-    where = f"Linux {platform.release().partition("-")[0]}, Python {platform.python_version()}"
+    where = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
     table = "\n".join(["| figure | count |", "| --- | --- |", *map(_row, lines)])
     text, found = BLOCK.subn(
         lambda match: f"{match[1]}\n{table}\n\nMeasured on {where}.\n\n{match[2]}",
