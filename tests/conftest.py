@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--every-kill-point",
         action="store_true",
-        help="kill servers at every point of every operation, not at a sample (20 minutes)",
+        help="kill servers at every point of every operation, not at a sample (some minutes)",
     )
     group.addoption(
         "--write-figures",
