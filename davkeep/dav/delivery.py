@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from davkeep.dav.accepted import Wish, accepted
-from davkeep.dav.answers import Answer, Pending, Reply, failure_answer
+from davkeep.dav.answers import Answer, Pending, Reply, failure_answer, retry_fields
 from davkeep.dav.early import EarlyMultistatus
 from davkeep.dav.multistatus import failures_answer
 from davkeep.dav.request import Request
@@ -16,9 +16,6 @@ from davkeep.operations import Conflict, Operation, Outcome, Stopping
 from davkeep.operations.state import State
 from davkeep.words.failure import Failure
 
-#: Seconds after which a client may try again what was refused because the server stops.
-RETRY_AFTER_STOP = 30
-
 
 def _nothing() -> None:
     """Nothing is to be done."""
@@ -26,12 +23,7 @@ def _nothing() -> None:
 
 def deliver(site: Site, request: Request, operation: Operation) -> Reply:
     """Drive the first moments of ``operation``, then answer it or hold the connection."""
-    wish = Wish.of(request)
-    grace = site.configuration.davkeep.operations.grace
-    delivery = Delivery(site, request, operation, wish)
-    delivery.stay()
-    site.registry.begin(operation, grace if wish is None else min(grace, wish.seconds))
-    return delivery.reply()
+    return Delivery(site, request, operation, Wish.of(request)).reply()
 
 
 class Delivery:
@@ -47,20 +39,21 @@ class Delivery:
         self._wish = wish
         #: When 202 is answered, by the monotonic clock; None: never.
         self._until = None if wish is None else site.monotonic() + wish.seconds
-        self._plan = Plan(Facts.of(request.environ), site.beats, is_bounded=self._until is not None)
+        self._plan = Plan(Facts.of(request.environ), site.beats, is_bounded=wish is not None)
         self._waiter = _Waiter(
             operation,
             is_early=self._plan.client.effective_point,
             cancels=site.configuration.davkeep.operations.on_disconnect == "cancel",
         )
 
-    def stay(self) -> None:
-        """Count as waiting already: another client that leaves does not take the work away."""
-        # A callable of its own: it is told apart from those of others.
-        self._waiter.subscribe(partial(_nothing))
-
     def reply(self) -> Reply:
         """The final response, 202 for one who prefers that, or what has to be waited for first."""
+        grace = self._site.configuration.davkeep.operations.grace
+        # Who waits from the first moment on is not overlooked when another client leaves.
+        self._waiter.stay()
+        self._site.registry.begin(
+            self._operation, grace if self._wish is None else min(grace, self._wish.seconds)
+        )
         if self._wish is not None and not self._wish.seconds:
             return self._accepted(self._wish)
         return self._answered() or Pending(self._waiting, self._resumed)
@@ -77,17 +70,19 @@ class Delivery:
         """From now on its client is one that looks at the status monitor: that counts as waiting,
         and a repeat after the end is a new request.
         """
-        registry = self._site.registry
-        self._operation.subscribe(_nothing)
-        self._waiter.release()
-        self._request.exchange.when_delivered(partial(registry.delivered, self._operation))
-        return accepted(self._operation, wish, registry.lanes.now())
+        self._waiter.stay()
+        self._note_delivery()
+        return accepted(self._operation, wish, self._site.registry.lanes.now())
+
+    def _note_delivery(self) -> None:
+        delivered = partial(self._site.registry.delivered, self._operation)
+        self._request.exchange.when_delivered(delivered)
 
     def _outcome(self) -> Outcome | None:
         """How it ended; None while that is not to be told. NoAnswer where it never will be."""
         operation = self._operation
         # Of what is answered last, so whatever that is.
-        self._request.exchange.when_delivered(partial(self._site.registry.delivered, operation))
+        self._note_delivery()
         if operation.outcome is None and self._waiter.is_early:
             if self._site.registry.answer_early(operation):
                 return operation.early_outcome
@@ -173,7 +168,7 @@ def _when_free(
     try:
         return step()
     except Stopping:
-        raise Failure(503, fields=[("Retry-After", str(RETRY_AFTER_STOP))]) from None
+        raise Failure(503, fields=retry_fields(503)) from None
     except Conflict as conflict:
         now = site.monotonic()
         if request.conflict_deadline is None:
@@ -197,20 +192,25 @@ class _Waiter:
         self._callback: Callable[[], None] | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Wait, from now on with this callback alone; there is no moment without a waiter."""
+        """Wait, from now on with this callback alone."""
+        self._swap(callback, early=self.is_early)
+
+    def stay(self) -> None:
+        """Count as waiting for the end, with nobody to be woken by it."""
+        # A callable of its own, which is told apart from those of others.
+        self._swap(partial(_nothing), early=False)
+
+    def _swap(self, callback: Callable[[], None], *, early: bool) -> None:
+        """There is no moment without a waiter: one that leaves would take the work away."""
         former, self._callback = self._callback, callback
-        self._operation.subscribe(callback, early=self.is_early)
+        self._operation.subscribe(callback, early=early)
         if former is not None:
             self._operation.unsubscribe(former)
 
-    def release(self) -> None:
-        """Wait no more."""
-        if self._callback is not None:
-            self._operation.unsubscribe(self._callback)
-
     def leave(self) -> None:
         """The client has gone."""
-        self.release()
+        if self._callback is not None:
+            self._operation.unsubscribe(self._callback)
         if self._cancels:
             self._operation.abandon()
 

@@ -16,13 +16,11 @@ from davkeep.dav.multistatus import EPILOGUE, PROLOGUE, response
 from davkeep.dav.request import Request
 from davkeep.keepalive import Waiting
 from davkeep.operations import Operation, Outcome
+from davkeep.words.proxies import UNBUFFERED
 from davkeep.words.status import reason
 
 #: What is sent while there is nothing to say; white space between elements means nothing in XML.
 WHITE_SPACE = b"\n"
-
-#: nginx hands on at once what it would collect otherwise, and keeps the field to itself.
-UNBUFFERED = ("X-Accel-Buffering", "no")
 
 
 @dataclass(frozen=True)

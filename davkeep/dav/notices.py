@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from html import escape
 
 from davkeep.operations import Operation, describe
+from davkeep.operations.description import OPERATIONS
 from davkeep.words.callers import Caller
-from davkeep.words.display import clipped, last_name, readable
+from davkeep.words.display import clipped, last_name, members, number, readable
 from davkeep.words.urls import Segments, parse_path
 
 #: Operations that are named at most.
@@ -13,9 +14,6 @@ MOST = 5
 
 #: Characters of a name that are shown at most.
 LONGEST_NAME = 60
-
-#: Where all operations are shown.
-OPERATIONS = "/.davkeep/operations"
 
 VERBS = {"COPY": "Copying", "MOVE": "Moving", "DELETE": "Deleting", "PUT": "Uploading"}
 
@@ -80,9 +78,5 @@ def _named(href: str) -> str:
 def _so_far(told: dict[str, int | None]) -> str:
     done, total = told["members_done"] or 0, told["members_total"]
     if total is None:
-        return f"{_members(done)} so far" if done else "it has just begun"
-    return f"{done:,} of {_members(total)}"
-
-
-def _members(count: int) -> str:
-    return "1 member" if count == 1 else f"{count:,} members"
+        return f"{members(done)} so far" if done else "it has just begun"
+    return f"{number(done)} of {members(total)}"

@@ -137,8 +137,3 @@ DECLARABLE: Mapping[str, Proxy] = {row.name: row for row in PROXIES if row is no
 def betraying_fields(environ: Mapping[str, Any]) -> tuple[str, ...]:
     """The header fields of a WSGI request that only a proxy adds, e.g. `("Via",)`, sorted."""
     return tuple(sorted(name.title() for name in fields_of(environ)))
-
-
-def betrays_proxy(environ: Mapping[str, Any]) -> bool:
-    """Whether a header field of a WSGI request tells that it came through a proxy."""
-    return bool(betraying_fields(environ))

@@ -11,48 +11,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from davkeep.monitor import wording
+from davkeep.monitor.news import MOST_ERRORS
 from davkeep.monitor.pages import Page
 from davkeep.monitor.streams import EVENTS, Streams
 from davkeep.monitor.tokens import Tokens
 from davkeep.operations import Operation, Registry, State
+from davkeep.operations.description import MONITORS, OPERATIONS
 from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
 from davkeep.words.display import clipped, last_name, readable, shortened
 
-#: Where the list is; each operation's page is one segment below.
-LIST_URL = "/.davkeep/operations"
-
 #: Finished operations that the list shows at most.
 MOST_FINISHED = 100
 
-#: Failed members that a page names at most.
-MOST_ERRORS = 100
-
 #: What a script makes the card of a new operation from.
 BLANK: dict[str, Any] = {
-    "id": "",
-    "owner": "",
-    "method": "COPY",
-    "source": "/",
-    "destination": "/",
-    "state": "pending",
-    "created": "1970-01-01T00:00:00.000Z",
-    "ended": None,
-    "members_done": 0,
-    "members_total": None,
-    "bytes_done": 0,
-    "bytes_total": None,
-    "estimatedSeconds": None,
-    "status": None,
-    "explanation": None,
-    "left_behind": False,
-    "errors": [],
-    "errors_total": 0,
+    **status_of(
+        Operation(id="", owner="", method="COPY", source="/", destination="/", created=0.0), 0.0
+    ),
     "statusUrl": "",
-    "members_per_second": 0.0,
-    "bytes_per_second": 0,
-    "cancelling": False,
-    "cancellable": True,
 }
 
 
@@ -85,7 +62,7 @@ class HtmlPages:
             "blank": BLANK,
             "style": Markup(style),
             "script": Markup(script),
-            "list_url": LIST_URL,
+            "list_url": OPERATIONS,
             "most_errors": MOST_ERRORS,
             "kept": wording.span(kept),
         }
@@ -105,8 +82,8 @@ class HtmlPages:
             waiting=self._told(each for each in pending if each.state is State.PENDING),
             finished=self._told(finished[:MOST_FINISHED]),
             older=len(finished[MOST_FINISHED:]),
-            events_url=f"{LIST_URL}/{EVENTS}?after={position}",
-            poll_url=LIST_URL,
+            events_url=f"{MONITORS}{EVENTS}?after={position}",
+            poll_url=OPERATIONS,
         )
 
     def of_operation(self, caller: Caller, operation: Operation) -> Page:

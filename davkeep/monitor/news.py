@@ -17,7 +17,7 @@ from davkeep.words.callers import Caller
 #: Seconds between two looks at an operation, and so between two events of it: four a second.
 PAUSE = 0.25
 
-#: Failed members that an event names at most; `/response` has all of them.
+#: Failed members that an event, and a page, names at most; `/response` has all of them.
 MOST_ERRORS = 100
 
 #: Bytes after which what has been gathered for one stream is sent first.

@@ -15,6 +15,7 @@ from davkeep.monitor.methods import by_method
 from davkeep.monitor.news import PAUSE, News, Position
 from davkeep.monitor.subjects import AllOperations, Callback, OneOperation, Subject
 from davkeep.operations import Operation, Registry
+from davkeep.words.proxies import UNBUFFERED
 from davkeep.words.status import reason
 
 #: What is below an operation's monitor, and beside the operations.
@@ -36,8 +37,7 @@ AT_ONCE = 0.01
 FIELDS = [
     ("Content-Type", "text/event-stream"),
     ("Cache-Control", "no-cache"),
-    # Has nginx pass on each event as it comes.
-    ("X-Accel-Buffering", "no"),
+    UNBUFFERED,
     ("X-Content-Type-Options", "nosniff"),
 ]
 

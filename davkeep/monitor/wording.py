@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from davkeep.operations.rate import MEMBER_COST
+from davkeep.words.display import members, number
 
 #: What the states are called; see `state_of` for what is more than one of them.
 STATES: Mapping[str, str] = MappingProxyType(
@@ -56,16 +57,6 @@ def size(count: float) -> str:
     value = count / 1000**power
     shown = f"{int(value * 10) / 10:.1f}" if value < 100 else str(int(value))
     return f"{shown} {UNITS[power - 1]}"
-
-
-def number(count: int) -> str:
-    """Say a number with its thousands apart."""
-    return f"{count:,}"
-
-
-def members(count: int) -> str:
-    """Say how many members."""
-    return f"{number(count)} member" + ("" if count == 1 else "s")
 
 
 def remaining(seconds: float) -> str:

@@ -8,8 +8,11 @@ from davkeep.operations.outcome import Outcome
 from davkeep.operations.state import State
 from davkeep.words.status import reason
 
+#: The list of all operations, and their page.
+OPERATIONS = "/.davkeep/operations"
+
 #: Below it, each operation's status monitor is called after its identifier.
-MONITORS = "/.davkeep/operations/"
+MONITORS = f"{OPERATIONS}/"
 
 #: Below an operation's monitor, the same in the words that ownCloud's clients know.
 JOB = "job"

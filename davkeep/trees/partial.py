@@ -95,12 +95,12 @@ def open_partial(folder_fd: int, name: str, inode: str) -> Partial | None:
     return None
 
 
-def _is_it(folder_fd: int, name: str, inode: str) -> bool | None:
-    """Tell whether the name is that of the file; None if it is nobody's."""
+def _is_it(folder_fd: int, name: str, inode: str) -> bool:
+    """Tell whether the name is that of the file."""
     try:
         status = os.lstat(name, dir_fd=folder_fd)
     except FileNotFoundError:
-        return None
+        return False
     return stat.S_ISREG(status.st_mode) and str(status.st_ino) == inode
 
 

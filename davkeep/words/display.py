@@ -1,4 +1,6 @@
-"""Paths as people read them: decoded, without characters that deceive, and not too long."""
+"""Paths as people read them: decoded, without characters that deceive, and not too long. Numbers,
+and how many members.
+"""
 
 import re
 from urllib.parse import unquote_to_bytes
@@ -42,3 +44,13 @@ def clipped(name: str, most: int) -> str:
 def last_name(path: str) -> str:
     """Return the last segment of a path; "/" of the root."""
     return path.rstrip("/").rpartition("/")[2] or "/"
+
+
+def number(count: int) -> str:
+    """Return a number with its thousands apart."""
+    return f"{count:,}"
+
+
+def members(count: int) -> str:
+    """Return how many members there are, in words."""
+    return f"{number(count)} member" + ("" if count == 1 else "s")

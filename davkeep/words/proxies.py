@@ -1,4 +1,4 @@
-"""Header fields by which a request betrays that a proxy passed it on."""
+"""Header fields by which a request betrays that a proxy passed it on, and one for a proxy."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 _BETRAYING = re.compile(
     r"via|forwarded|x-forwarded(-.*)?|x-real-ip|x-varnish|x-envoy-.*|x-amzn-.*|cf-.*|cdn-loop|x-host"
 )
+
+
+#: Has nginx hand on at once what it would collect otherwise; it keeps the field to itself.
+UNBUFFERED = ("X-Accel-Buffering", "no")
 
 
 def betraying(names: Iterable[str]) -> list[str]:

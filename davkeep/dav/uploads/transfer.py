@@ -102,11 +102,6 @@ class Transfer:
                 raise Failure(409, "A newer request goes on with this upload.")
             self._is_committing = True
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether a newer request has the upload."""
-        return self._is_stopped
-
     def close(self) -> None:
         """Let go of the upload; a second time does nothing."""
         if not self._is_closed:

@@ -2,8 +2,8 @@
 
 A PUT changes one name by one rename and nothing that is stored, so it needs no record: whatever
 bears a staging name of this instance, and belongs to no record and to no upload in ranges, is
-removed. The journal only keeps
-in which directories there may be one, so an upload costs no write but the first in its directory.
+removed. The journal only keeps in which directories there may be one, so an upload costs no write
+but the first in its directory.
 """
 
 import logging
@@ -12,9 +12,10 @@ from collections.abc import Collection, Generator, Iterable
 
 from davkeep.operations.stored import Stored
 from davkeep.store.journal import Folder, Journal
+from davkeep.store.uploads import StoredUpload
 from davkeep.trees.closing import Closing
 from davkeep.trees.purge import purge
-from davkeep.trees.remains import is_foreign, open_folder, own_names
+from davkeep.trees.remains import is_foreign, number, open_folder, own_names
 from davkeep.trees.staging import Name
 from davkeep.trees.steps import Control
 
@@ -29,6 +30,8 @@ class Uploads(Closing):
         self._journal = journal
         self._stored = stored
         self._instance = instance
+        #: The uploads in ranges, which are gone on with.
+        self._ranged: list[StoredUpload] = []
         self._found: list[Name] = []
         self._opened: list[int] = []
         self._searched: list[Folder] = []
@@ -43,22 +46,26 @@ class Uploads(Closing):
 
         Called before anything is served, so nothing that is found is in use.
         """
+        self._ranged = self._stored.uploads.all()
         for folder in self._journal.folders():
             if self._search(folder, recorded):
                 self._searched.append(folder)
         if spool is not None:
             self._look_into(os.fsencode(os.path.realpath(spool)), recorded)
 
-    def _kept_in(self, path: bytes) -> set[str]:
+    def _kept_in(self, path: bytes, folder_fd: int) -> set[str]:
         """The names of uploads in ranges that are there to be gone on with.
 
         The file of one in a spool may be beside its target, where it was about to be stored.
         """
         kept = set()
-        for row in self._stored.uploads.all():
+        for row in self._ranged:
             beside = os.path.dirname(row.path)
-            is_moved = beside == path and _has(path, row.name, row.inode)
-            if (row.folder or beside) == path or is_moved:
+            if (row.folder or beside) == path or (
+                beside == path
+                and row.inode is not None
+                and number((folder_fd, row.name)) == row.inode
+            ):
                 kept.add(row.name)
         return kept
 
@@ -83,7 +90,7 @@ class Uploads(Closing):
             folder_fd = open_folder(path)
             self._opened.append(folder_fd)
             names = [(folder_fd, name) for name in own_names(folder_fd, self._instance)]
-            alive = (*recorded, *self._kept_in(path))
+            alive = (*recorded, *self._kept_in(path, folder_fd))
             found = [name for name in names if self._is_ours(name, alive)]
         except (FileNotFoundError, NotADirectoryError):
             return True
@@ -126,11 +133,3 @@ class Uploads(Closing):
         """Close the directories."""
         while self._opened:
             os.close(self._opened.pop())
-
-
-def _has(folder: bytes, name: str, inode: str | None) -> bool:
-    """Whether a file of that inode number has a name in a folder."""
-    try:
-        return str(os.lstat(os.path.join(folder, os.fsencode(name))).st_ino) == inode
-    except OSError:
-        return False
