@@ -25,8 +25,9 @@ from davkeep.trees.share import Entry, Place
 from davkeep.words.failure import Failure
 from davkeep.words.urls import Segments
 
-#: How often a request is looked at anew because what it is about was moved in between.
-ATTEMPTS = 5
+#: How often a request is looked at anew because what it is about was moved in between. Eight
+#: clients that only move four trees into each other made one of 400 requests fail five times.
+ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
