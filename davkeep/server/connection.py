@@ -89,7 +89,7 @@ class Connection(HTTPConnection):
         return False
 
     def _step(self) -> bool:
-        self.socket.settimeout(self.server.settings.timeout)
+        self._wait_as_set()
         self.settle_delivery()
         if self._gateway is not None:
             return self._resume(self._gateway)
@@ -143,7 +143,13 @@ class Connection(HTTPConnection):
             yield
         finally:
             self.rfile.deadline = None
-            self.socket.settimeout(self.server.settings.timeout)
+            self._wait_as_set()
+
+    def _wait_as_set(self) -> None:
+        """Give the socket its usual timeout, unless it has that: each change is a system call."""
+        timeout = self.server.settings.timeout
+        if self.socket.gettimeout() != timeout:
+            self.socket.settimeout(timeout)
 
     def _resume(self, gateway: Gateway) -> bool:
         """The lot has handed the connection back: what it began to write comes first."""

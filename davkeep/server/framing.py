@@ -1,7 +1,7 @@
 """How a final response says where it ends (RFC 9112 6). Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 Field = tuple[bytes, bytes]
 
@@ -12,27 +12,18 @@ BODILESS = frozenset({204, 304})
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 
 
-@dataclass(frozen=True)
-class Framing:
+class Framing(NamedTuple):
     """The fields to send, and how the body is written after them."""
 
-    fields: tuple[Field, ...]
+    fields: Sequence[Field]
+    #: Their names in lower case.
+    names: Collection[bytes]
     #: Whether body bytes go on the wire at all.
-    has_body: bool
-    chunked: bool
-    #: The body ends where the connection ends.
-    until_close: bool
-
-
-def field_value(fields: Sequence[Field], name: bytes) -> bytes | None:
-    """The first value of a field; `name` in lower case."""
-    return next((value for key, value in fields if key.lower() == name), None)
-
-
-def asks_to_close(fields: Sequence[Field]) -> bool:
-    """Whether the application's own fields end the connection."""
-    options = (field_value(fields, b"connection") or b"").lower().split(b",")
-    return b"close" in (option.strip() for option in options)
+    has_body: bool = True
+    chunked: bool = False
+    #: The connection ends with the response: the application says so, or nothing else tells where
+    #: the body ends.
+    closes: bool = False
 
 
 def frame(
@@ -46,18 +37,33 @@ def frame(
     """Decide; `length` is the size of the body in bytes if it is known without a Content-Length
     of the application.
     """
-    own = [(name, value) for name, value in fields if name.lower() not in HOP_BY_HOP]
+    own, names, closes = _own(fields, status in BODILESS)
     if status in BODILESS:
-        own = [(name, value) for name, value in own if name.lower() != b"content-length"]
-        return Framing(tuple(own), has_body=False, chunked=False, until_close=False)
-    declared = field_value(own, b"content-length") is not None
+        return Framing(own, names, has_body=False, closes=closes)
+    declared = b"content-length" in names
     is_head = method == b"HEAD"
     if not declared and length is not None and not (is_head and length == 0):
         own.append((b"Content-Length", b"%d" % length))
         declared = True
     if declared or is_head:
-        return Framing(tuple(own), has_body=not is_head, chunked=False, until_close=False)
+        return Framing(own, names, has_body=not is_head, closes=closes)
     if version >= (1, 1):
         own.append((b"Transfer-Encoding", b"chunked"))
-        return Framing(tuple(own), has_body=True, chunked=True, until_close=False)
-    return Framing(tuple(own), has_body=True, chunked=False, until_close=True)
+        return Framing(own, names, chunked=True, closes=closes)
+    return Framing(own, names, closes=True)
+
+
+def _own(fields: Sequence[Field], bodiless: bool) -> tuple[list[Field], set[bytes], bool]:
+    """The application's fields as far as they are its to send, their names in lower case, and
+    whether they end the connection.
+    """
+    own, names, closes = [], set(), False
+    for field in fields:
+        name = field[0].lower()
+        if name == b"connection":
+            options = field[1].lower().split(b",")
+            closes = closes or b"close" in [option.strip() for option in options]
+        if name not in HOP_BY_HOP and not (bodiless and name == b"content-length"):
+            own.append(field)
+            names.add(name)
+    return own, names, closes

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from cheroot.wsgi import Gateway_10
@@ -13,6 +14,7 @@ from cheroot.wsgi import Gateway_10
 from davkeep.keepalive.exchange import FileContent, FileSlice, IncompleteBody, NoAnswer, Waiting
 from davkeep.keepalive.lot import Interims
 from davkeep.keepalive.pieces import Feed, Pieces
+from davkeep.server.environ import environ_of
 from davkeep.server.request import CutResponse, Request
 from davkeep.server.stream import Disconnected
 
@@ -26,6 +28,14 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: What a response's field value must not hold, lest it begin another field.
 _NOT_IN_VALUE = re.compile(r"[\r\n\0]")
 _STATUS = re.compile(r"[2-5]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?")
+
+
+@lru_cache(maxsize=256)
+def _encoded(name: str) -> bytes:
+    """A field's name as it goes on the wire. ValueError if it is none."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a header field")
+    return name.encode("ascii")
 
 
 class Gateway(Gateway_10):
@@ -50,20 +60,9 @@ class Gateway(Gateway_10):
         self._is_guarded = False
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]  # the stub's base says None
-        """cheroot's environ, with what davkeep adds.
-
-        `REQUEST_URI` is the raw path and query, byte for byte as Latin-1, without the scheme and
-        authority of an absolute target; `RAW_URI` is the target as it was sent.
-        """
-        env: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        # cheroot has the Server field's value here; PEP 3333 asks for a host.
-        env["SERVER_NAME"] = self.req.server.host
-        env["RAW_URI"] = self.req.target.decode("latin-1")
-        env["wsgi.input_terminated"] = True
+        """See `davkeep.server.environ.environ_of`."""
+        env = self.req.environ = environ_of(self.req)
         env["davkeep.exchange"] = self
-        env["davkeep.http_version"] = self.req.version
-        env["davkeep.continues"] = 0
-        self.req.environ = env
         return env
 
     @property
@@ -106,23 +105,21 @@ class Gateway(Gateway_10):
             raise RuntimeError("start_response() was called a second time without exc_info")
         if self.req.sent_headers and exc_info is not None and exc_info[1] is not None:
             raise exc_info[1].with_traceback(exc_info[2])
-        self._check(status, headers)
-        self.started_response = True
-        self.req.status = status.encode("latin-1")
-        self.req.outheaders = [
-            (key.encode("latin-1"), value.encode("latin-1")) for key, value in headers
-        ]
-        lengths = [int(value) for key, value in headers if key.lower() == "content-length"]
-        self.remaining_bytes_out = lengths[0] if lengths else None
-        return self.write
-
-    @staticmethod
-    def _check(status: str, headers: list[tuple[str, str]]) -> None:
         if not _STATUS.fullmatch(status):
             raise ValueError(f"{status!r} is not the status of a final response")
+        fields, length = [], None
         for name, value in headers:
-            if not _NAME.fullmatch(name) or _NOT_IN_VALUE.search(value):
+            encoded = _encoded(name)
+            if _NOT_IN_VALUE.search(value):
                 raise ValueError(f"{name!r} is not a header field")
+            fields.append((encoded, value.encode("latin-1")))
+            if length is None and encoded.lower() == b"content-length":
+                length = int(value)
+        self.started_response = True
+        self.req.status = status.encode("latin-1")
+        self.req.outheaders = fields
+        self.remaining_bytes_out = length
+        return self.write
 
     def write(self, chunk: bytes) -> None:
         """Write a piece of the body. ValueError if that is more than was declared."""
@@ -148,7 +145,7 @@ class Gateway(Gateway_10):
 
     def respond(self) -> None:
         """Run the application for this request."""
-        self._run(lambda: self.req.server.wsgi_app(self.env, self.start_response))
+        self._run(partial(self.req.server.wsgi_app, self.env, self.start_response))
 
     def write_rest(self, interim: bytes) -> None:
         """Finish an interim response that the lot has begun."""

@@ -3,10 +3,11 @@ lines.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from davkeep.server.stream import LineTooLong
+from davkeep.server.stream import Inlet, LineTooLong
 
 #: RFC 9110 5.6.2.
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -49,7 +50,7 @@ class Refusal(Exception):
         self.text = text
 
 
-@dataclass
+@dataclass(slots=True)
 class Head:
     """A request's head, checked."""
 
@@ -70,20 +71,22 @@ class Head:
     keeps_alive: bool = True
 
 
-def read_head(readline: Callable[[int], bytes], limit: int) -> Head | None:
+def read_head(inlet: Inlet, limit: int) -> Head | None:
     """Read one head of at most `limit` bytes; None if the client sent nothing but its end.
 
     Refusal 400 for what is malformed or ambiguous, 414 and 431 for what is too long, 417, 501 and
     505 for what is not supported.
     """
-    line = _read_line(readline, limit, 414)
-    if line == b"\r\n":
+    block = inlet.through(b"\r\n\r\n", limit)
+    lines = iter(block[:-4].split(b"\r\n")) if block else _lines(inlet, limit)
+    line = next(lines, None)
+    if line == b"":
         # RFC 9112 2.2: one empty line before the request line is ignored.
-        line = _read_line(readline, limit, 414)
-    if not line:
+        line = next(lines, b"" if block else None)
+    if line is None:
         return None
-    head = parse_request_line(_without_end(line))
-    head.fields = _read_fields(readline, limit - len(line))
+    head = parse_request_line(line)
+    head.fields = _fields_of(lines)
     _settle_host(head)
     _settle_length(head)
     _settle_expectation(head)
@@ -91,14 +94,35 @@ def read_head(readline: Callable[[int], bytes], limit: int) -> Head | None:
     return head
 
 
-def _read_line(readline: Callable[[int], bytes], limit: int, status: int) -> bytes:
+def _lines(inlet: Inlet, limit: int) -> Iterator[bytes]:
+    """The lines of a head that is not here as a whole, without their ends: each as it arrives, so
+    that what is malformed is refused before the rest is there.
+    """
+    line = _read_line(inlet, limit, 414)
+    if line == b"\r\n":
+        yield b""
+        line = _read_line(inlet, limit, 414)
+        if line == b"\r\n":
+            yield b""
+    while line and line != b"\r\n":
+        yield _without_end(line)
+        limit -= len(line)
+        if limit <= 0:
+            raise _fields_too_large()
+        line = _read_line(inlet, max(limit, 2), 431)
+
+
+def _read_line(inlet: Inlet, limit: int, status: int) -> bytes:
     try:
-        return readline(limit)
+        return inlet.readline(limit)
     except LineTooLong:
-        text = (
-            "The request line is too long." if status == 414 else "The header fields are too large."
-        )
-        raise Refusal(status, text) from None
+        if status == 414:
+            raise Refusal(414, "The request line is too long.") from None
+        raise _fields_too_large() from None
+
+
+def _fields_too_large() -> Refusal:
+    return Refusal(431, "The header fields are too large.")
 
 
 def _without_end(line: bytes) -> bytes:
@@ -132,23 +156,25 @@ def _split_target(head: Head) -> None:
     if target == b"*" and head.method == b"OPTIONS":
         head.path = target
         return
-    if matched := _ABSOLUTE.fullmatch(target):
+    if not target.startswith(b"/"):
+        matched = _ABSOLUTE.fullmatch(target)
+        if not matched:
+            raise Refusal(400, "Malformed request target.")
         head.authority, target = matched[1], matched[2]
         if not head.authority or not _AUTHORITY.fullmatch(head.authority):
             raise Refusal(400, "Malformed authority.")
         target = target if target.startswith(b"/") else b"/" + target
-    if not target.startswith(b"/"):
-        raise Refusal(400, "Malformed request target.")
     head.path, _, head.query = target.partition(b"?")
 
 
-def _read_fields(readline: Callable[[int], bytes], limit: int) -> dict[bytes, bytes]:
+def _fields_of(lines: Iterable[bytes]) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
-    while (line := _read_line(readline, max(limit, 2), 431)) != b"\r\n":
-        limit -= len(line)
-        if limit <= 0:
-            raise Refusal(431, "The header fields are too large.")
-        name, value = _parse_field(_without_end(line))
+    for line in lines:
+        # RFC 9112 5: no white space around the name, no folded lines.
+        raw, colon, value = line.partition(b":")
+        name, value = _title(raw), value.strip(b" \t")
+        if not colon or not name or _NOT_IN_VALUE.search(value):
+            raise Refusal(400, "Malformed header field.")
         # An underscore would become the same environ name as a hyphen, so that one could pass for
         # the other.
         if b"_" not in name:
@@ -156,13 +182,10 @@ def _read_fields(readline: Callable[[int], bytes], limit: int) -> dict[bytes, by
     return fields
 
 
-def _parse_field(line: bytes) -> tuple[bytes, bytes]:
-    """RFC 9112 5: no white space around the name, no folded lines."""
-    name, colon, value = line.partition(b":")
-    value = value.strip(b" \t")
-    if not colon or not _TOKEN.fullmatch(name) or _NOT_IN_VALUE.search(value):
-        raise Refusal(400, "Malformed header field.")
-    return name.title(), value
+@lru_cache(maxsize=512)
+def _title(name: bytes) -> bytes:
+    """A field's name in title case; empty if it is none."""
+    return name.title() if _TOKEN.fullmatch(name) else b""
 
 
 def _add(fields: dict[bytes, bytes], name: bytes, value: bytes) -> None:
@@ -216,9 +239,11 @@ def _settle_expectation(head: Head) -> None:
 
 def _settle_connection(head: Head) -> None:
     """RFC 9112 9.3."""
-    options = {
-        option.strip(b" \t") for option in head.fields.get(b"Connection", b"").lower().split(b",")
-    }
+    field = head.fields.get(b"Connection")
+    if field is None:
+        head.keeps_alive = head.version >= (1, 1)
+        return
+    options = {option.strip(b" \t") for option in field.lower().split(b",")}
     if b"close" in options:
         head.keeps_alive = False
     else:

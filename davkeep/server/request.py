@@ -2,7 +2,6 @@
 gateway.py.
 """
 
-import email.utils
 import re
 import time
 from http import HTTPStatus
@@ -13,8 +12,9 @@ from cheroot.server import HTTPRequest
 
 from davkeep.keepalive.exchange import FileSlice, NoAnswer
 from davkeep.server.body import Body, ChunkedBody, SizedBody, as_input
-from davkeep.server.framing import Framing, asks_to_close, field_value, frame
+from davkeep.server.framing import Framing, frame
 from davkeep.server.head import Head, Refusal, read_head
+from davkeep.words.fields import format_http_date
 from davkeep.words.interim import CONTINUE
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Request(HTTPRequest):
         answered here.
         """
         try:
-            head = read_head(self.conn.rfile.readline, self.server.max_request_header_size)
+            head = read_head(self.conn.rfile, self.server.max_request_header_size)
             if head is not None:
                 self._accept(head)
         except Refusal as refusal:
@@ -81,12 +81,14 @@ class Request(HTTPRequest):
         self.method, self.target, self.version = head.method, head.target, head.version
         self.uri = self._origin_form(head)
         self.inheaders, self.authority, self.qs = head.fields, head.authority, head.query
-        # Decoded, as cheroot's get_environ() takes it; `OPTIONS *` is about the server, so about
-        # its root.
-        self.path = b"%2F".join(
-            unquote_to_bytes(part) for part in _ENCODED_SLASH.split(self._path_of(head))
+        # Decoded; `OPTIONS *` is about the server, so about its root.
+        path = b"/" if head.path == b"*" else head.path
+        if b"%" in path:
+            path = b"%2F".join(unquote_to_bytes(part) for part in _ENCODED_SLASH.split(path))
+        self.path = path
+        self.request_protocol = (
+            b"HTTP/1.1" if head.version == (1, 1) else b"HTTP/%d.%d" % head.version
         )
-        self.request_protocol = b"HTTP/%d.%d" % head.version
         self.response_protocol = "HTTP/1.1" if head.version >= (1, 1) else "HTTP/1.0"
         self.close_connection = not head.keeps_alive
         self.chunked_read = head.length is None
@@ -94,10 +96,6 @@ class Request(HTTPRequest):
         self.body = self._open_body(head.length)
         self.rfile = as_input(self.body)
         self.ready = True
-
-    @staticmethod
-    def _path_of(head: Head) -> bytes:
-        return b"/" if head.path == b"*" else head.path
 
     @staticmethod
     def _origin_form(head: Head) -> bytes:
@@ -168,8 +166,6 @@ class Request(HTTPRequest):
         """Decide how the response is framed. The head leaves with the first bytes of the body, or
         at the end.
         """
-        if not self.server.ready or asks_to_close(self.outheaders):
-            self.close_connection = True
         framing = frame(
             self.outheaders,
             status=int(self.status[:3]),
@@ -177,27 +173,25 @@ class Request(HTTPRequest):
             version=self.version,
             length=self.known_length,
         )
-        self.close_connection = self.close_connection or framing.until_close
+        if framing.closes or not self.server.ready:
+            self.close_connection = True
         self.chunked_write = framing.chunked
         self._framing = framing
         self._head = self._encode_head(framing)
 
     def _encode_head(self, framing: Framing) -> bytes:
-        fields = [*framing.fields, *self._own_fields(framing)]
-        lines = [b"HTTP/1.1 " + self.status, *(name + b": " + value for name, value in fields)]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
-
-    def _own_fields(self, framing: Framing) -> list[tuple[bytes, bytes]]:
-        own = []
+        lines = [b"HTTP/1.1 " + self.status]
+        lines.extend([b"%b: %b" % field for field in framing.fields])
         if self.close_connection:
-            own.append((b"Connection", b"close"))
+            lines.append(b"Connection: close")
         elif self.version < (1, 1):
-            own.append((b"Connection", b"keep-alive"))
-        if field_value(framing.fields, b"date") is None:
-            own.append((b"Date", email.utils.formatdate(usegmt=True).encode("ascii")))
-        if field_value(framing.fields, b"server") is None:
-            own.append((b"Server", self.server.server_name.encode("latin-1")))
-        return own
+            lines.append(b"Connection: keep-alive")
+        if b"date" not in framing.names:
+            lines.append(b"Date: " + format_http_date(time.time()).encode("ascii"))
+        if b"server" not in framing.names:
+            lines.append(b"Server: " + self.server.server_name.encode("latin-1"))
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
     def write(self, chunk: bytes) -> None:
         """Send a piece of the body, framed."""

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cheroot.server import HTTPServer
@@ -12,6 +13,7 @@ from cheroot.server import HTTPServer
 from davkeep import __version__
 from davkeep.keepalive.lot import Parkable, ParkingLot
 from davkeep.server.connection import Connection
+from davkeep.server.environ import environ_of_server
 from davkeep.server.gateway import Gateway
 from davkeep.server.idle import IdleConnections
 from davkeep.server.limits import raise_descriptor_limit
@@ -105,6 +107,11 @@ class Server(HTTPServer):
         host, port = self.bind_addr[:2]
         scheme = "http" if self.ssl_adapter is None else "https"
         return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
+
+    @cached_property
+    def environ(self) -> dict[str, Any]:
+        """What the environs of all requests have in common; after `prepare()`."""
+        return environ_of_server(self)
 
     # Serving
 

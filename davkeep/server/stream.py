@@ -11,6 +11,9 @@ import time
 #: Bytes taken from the socket for a line; also what a head usually fits into.
 LINE_BLOCK = 16 * 1024
 
+#: Seconds by which a deadline may be missed.
+HEED = 0.05
+
 #: Bytes written in one call, so that the timeout counts for a block and not for a whole response.
 WRITE_BLOCK = 64 * 1024
 
@@ -63,6 +66,15 @@ class Inlet:
                 return self._take(searched)
         return self._take(end + 1)
 
+    def through(self, end: bytes, limit: int) -> bytes:
+        """Everything through `end`, if that is here or comes with the next bytes, within `limit`
+        bytes; else nothing is taken.
+        """
+        if not self._buffer:
+            self._fill()
+        found = self._buffer.find(end, 0, limit)
+        return b"" if found < 0 else self._take(found + len(end))
+
     def readinto(self, view: memoryview) -> int:
         """Fill `view` with what is there, waiting if nothing is; 0 at the end."""
         if not self._buffer:
@@ -105,7 +117,10 @@ class Inlet:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the request head took too long")
-        self._socket.settimeout(min(left, self._socket.gettimeout() or left))
+        timeout = self._socket.gettimeout()
+        # A change is a system call, so a little more is let pass.
+        if timeout is None or left < timeout - HEED:
+            self._socket.settimeout(left)
 
 
 class Outlet:
