@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from davkeep.monitor import health
-from davkeep.words.forwarding import Networks, is_trusted, origin_of, plain
+from davkeep.words.forwarding import Networks, Origin, is_trusted, origin_of, shortest
 
 Environ = dict[str, Any]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -38,13 +38,22 @@ def place(environ: Environ, trusted: Networks) -> None:
     what such a peer said; and `davkeep.host`, the Host field as it was sent.
     """
     peer = environ.get("REMOTE_ADDR", "")
-    fields = {name: environ[key] for key, name in _FORWARDING.items() if key in environ}
-    origin = origin_of(peer, fields, trusted)
+    believed = is_trusted(peer, trusted)
     environ["davkeep.peer"] = peer
-    environ["davkeep.peer_is_trusted"] = is_trusted(peer, trusted)
-    environ["davkeep.told_address"] = origin.address is not None
+    environ["davkeep.peer_is_trusted"] = believed
+    environ["davkeep.told_address"] = False
     environ["davkeep.host"] = environ.get("HTTP_HOST")
-    environ["REMOTE_ADDR"] = origin.address or str(plain(peer) or peer)
-    environ["wsgi.url_scheme"] = origin.scheme or environ["wsgi.url_scheme"]
+    environ["REMOTE_ADDR"] = shortest(peer)
+    if believed:
+        fields = {name: environ[key] for key, name in _FORWARDING.items() if key in environ}
+        _believe(origin_of(peer, fields, trusted), environ)
+
+
+def _believe(origin: Origin, environ: Environ) -> None:
+    if origin.address is not None:
+        environ["davkeep.told_address"] = True
+        environ["REMOTE_ADDR"] = origin.address
+    if origin.scheme is not None:
+        environ["wsgi.url_scheme"] = origin.scheme
     if origin.host is not None:
         environ["HTTP_HOST"] = origin.host

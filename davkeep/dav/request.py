@@ -1,7 +1,7 @@
 """One request, as the handlers see it."""
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, cast
 
 from davkeep.dav.authorisation import may_use
@@ -19,6 +19,12 @@ READING = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND"})
 
 #: Most of a request body read at once, in bytes.
 BLOCK = 64 * 1024
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> str:
+    """The name of a header field in an environ."""
+    return f"HTTP_{name.upper().replace('-', '_')}"
 
 
 class Request:
@@ -73,7 +79,8 @@ class Request:
 
     def field(self, name: str) -> str | None:
         """A header field, by its name, or None."""
-        return self.environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+        value: str | None = self.environ.get(_key(name))
+        return value
 
     def writable_share(self) -> Provider:
         """The share, unless it is served read-only (403)."""

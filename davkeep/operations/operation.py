@@ -80,7 +80,6 @@ class Operation:
         self._outcome: Outcome | None = None
         self._early_outcome: Outcome | None = None
         self._subscribers: list[_Subscriber] = []
-        self._over = threading.Event()
         self._is_cancel_requested = False
         self._is_abandoned = False
         self._is_irrevocable = False
@@ -186,7 +185,10 @@ class Operation:
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """Block for at most ``timeout`` seconds; the outcome, or None if it is not over by then."""
-        self._over.wait(timeout)
+        over = threading.Event()
+        self.subscribe(over.set, waits=False)
+        over.wait(timeout)
+        self.unsubscribe(over.set)
         return self._outcome
 
     # Cancelling
@@ -274,13 +276,15 @@ class Operation:
                 self.progress.settle()
             due = self._take_ready()
         self.on_cancel = _nothing
-        self._over.set()
         call_all(due, f"a subscriber of {self!r}")
 
     def _is_ready(self, early: bool) -> bool:
         return self._state.is_over or (early and self._early_outcome is not None)
 
     def _take_ready(self) -> list[Callback]:
-        due = [each for each in self._subscribers if self._is_ready(each.early)]
-        self._subscribers = [each for each in self._subscribers if not self._is_ready(each.early)]
+        is_over, is_early = self._is_ready(False), self._is_ready(True)
+        due, kept = [], []
+        for each in self._subscribers:
+            (due if is_over or (each.early and is_early) else kept).append(each)
+        self._subscribers = kept
         return [each.callback for each in due]

@@ -137,6 +137,9 @@ class _Holders:
     def __len__(self) -> int:
         return len(self._at) + len(self._through)
 
+    def __bool__(self) -> bool:
+        return bool(self._at)
+
     def add(self, holder: Hashable, place: Place) -> None:
         for index, key in self._entries(place):
             holders = index.setdefault(key, {})
@@ -241,7 +244,8 @@ class Reservations:
 
     def _in_the_way(self, place: Place, mode: Mode) -> Iterator[Hashable]:
         for held, holders in self._held.items():
-            yield from holders.related(place, RULES[held][mode])
+            if holders:
+                yield from holders.related(place, RULES[held][mode])
 
     # Watching
 
@@ -264,8 +268,9 @@ class Reservations:
 
     def _stir(self, place: Place) -> None:
         """Something at or below ``place`` may be changed from now on."""
-        for watcher in list(self._watched.related(place, _EITHER)):
-            self._end_watch(watcher)
+        if self._watched:
+            for watcher in list(self._watched.related(place, _EITHER)):
+                self._end_watch(watcher)
 
     def _end_watch(self, watcher: Hashable) -> None:
         for place in self._watches.pop(watcher, ()):

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from davkeep.store.database import Database
 from davkeep.store.extent import rows_below
-from davkeep.store.subtrees import BELOW, IN_SUBTREE, ancestors, subtree
+from davkeep.store.subtrees import BELOW, IN_SUBTREE, ancestors, check_path, subtree
 
 Scope: TypeAlias = Literal["exclusive", "shared"]
 LockDepth: TypeAlias = Literal["0", "infinity"]
@@ -109,17 +109,20 @@ class Locks:
 
     def covering(self, path: bytes) -> list[Lock]:
         """The locks on `path` itself, and those of depth infinity on what is above it."""
-        above = ancestors(path)
+        check_path(path)
         if self._database.is_empty("locks"):
             return []
+        above = ancestors(path)
         marks = ", ".join("?" * len(above))
         condition = f"path = ? OR (path IN ({marks}) AND depth = 'infinity')"
         return self._select(condition, (path, *above))
 
     def below(self, path: bytes) -> list[Lock]:
         """The locks strictly below `path`, of either depth."""
-        tree = subtree(path)
-        return [] if self._database.is_empty("locks") else self._select(BELOW, tree[1:])
+        check_path(path)
+        if self._database.is_empty("locks"):
+            return []
+        return self._select(BELOW, subtree(path)[1:])
 
     def few_below(self, path: bytes) -> list[Lock] | None:
         """The same; None where they are too many to be read at once."""

@@ -70,6 +70,12 @@ def plain(text: str) -> Address | None:
     return mapped or address
 
 
+@lru_cache(maxsize=1024)
+def shortest(peer: str) -> str:
+    """An address in its shortest form; what is none stays as it is."""
+    return str(plain(peer) or peer)
+
+
 def is_trusted(peer: str, trusted: Networks) -> bool:
     """Whether the forwarding fields of `peer` are believed.
 

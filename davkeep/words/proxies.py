@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 #: The fields that `compat.md`'s proxies and the large relays add, by their names in lower case.
 _BETRAYING = re.compile(
@@ -20,9 +21,11 @@ def betraying(names: Iterable[str]) -> list[str]:
 
 def fields_of(environ: Mapping[str, object]) -> dict[str, str]:
     """The betraying header fields of a WSGI request, by their names in lower case."""
-    named = {
-        key[5:].replace("_", "-").lower(): str(value)
-        for key, value in environ.items()
-        if key.startswith("HTTP_")
-    }
-    return {name: named[name] for name in betraying(named)}
+    return {name: str(environ[key]) for key in environ if (name := _betraying_name(key))}
+
+
+@lru_cache(maxsize=1024)
+def _betraying_name(key: str) -> str:
+    """The name of the betraying field that an environ has under ``key``; empty if it is none."""
+    name = key[5:].replace("_", "-").lower()
+    return name if key.startswith("HTTP_") and _BETRAYING.fullmatch(name) else ""
