@@ -11,8 +11,6 @@ from davkeep.dav.answers import Answer
 from davkeep.dav.notices import notice, touching
 from davkeep.dav.own import Callers
 from davkeep.dav.request import StartResponse
-from davkeep.dav.resources import CollectionResource
-from davkeep.words.failure import Failure
 from davkeep.words.urls import quote_path
 
 #: Tells a browser's WebDAV client where to connect (RFC 4709 3).
@@ -40,7 +38,7 @@ class Page:
 
 
 class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
-    """Asks for a resource only where it will show one, and redirects to the encoded URL."""
+    """Shows a collection when the handler of GET has found that it is one."""
 
     template: Any
 
@@ -52,17 +50,17 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
         self.template = Page(self.template)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Show a collection, or leave the request to the next application."""
+        """Leave the request to the next application, which may call ``davkeep.browse``."""
+        environ["davkeep.browse"] = self._browse
+        answer: Iterable[bytes] = self.next_app(environ, start_response)
+        return answer
+
+    def _browse(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Show a collection, or redirect to its encoded URL."""
+        # Should it be a file by now, WsgiDAV calls the next application.
+        del environ["davkeep.browse"]
         provider, segments = environ["davkeep.target"]
         method = environ["REQUEST_METHOD"]
-        found = None
-        if method in ("GET", "HEAD") and provider is not None:
-            found = provider.get_resource_inst(environ["PATH_INFO"], environ)
-        if not isinstance(found, CollectionResource):
-            answer: Iterable[bytes] = self.next_app(environ, start_response)
-            return answer
-        if "HTTP_TRANSFER_ENCODING" in environ or int(environ.get("CONTENT_LENGTH") or 0):
-            raise Failure(415, "No request body is understood here.")
         url = quote_path(provider.segments + segments, collection=True)
         if not environ["davkeep.has_slash"] and self.dir_config.get("directory_slash"):
             return Answer(301, (("Location", url),)).send_as(method, start_response)

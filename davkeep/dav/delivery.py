@@ -3,7 +3,7 @@ of a status monitor.
 """
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 
 from davkeep.dav.accepted import Wish, accepted
 from davkeep.dav.answers import Answer, Pending, Reply, failure_answer, retry_fields
@@ -39,12 +39,18 @@ class Delivery:
         self._wish = wish
         #: When 202 is answered, by the monotonic clock; None: never.
         self._until = None if wish is None else site.monotonic() + wish.seconds
-        self._plan = Plan(Facts.of(request.environ), site.beats, is_bounded=wish is not None)
+        client = site.beats.client(request.field("User-Agent") or "")
         self._waiter = _Waiter(
             operation,
-            is_early=self._plan.client.effective_point,
+            is_early=client.effective_point,
             cancels=site.configuration.davkeep.operations.on_disconnect == "cancel",
         )
+
+    @cached_property
+    def _plan(self) -> Plan:
+        """How its client is kept waiting, should it come to that."""
+        facts = Facts.of(self._request.environ)
+        return Plan(facts, self._site.beats, is_bounded=self._wish is not None)
 
     def reply(self) -> Reply:
         """The final response, 202 for one who prefers that, or what has to be waited for first."""

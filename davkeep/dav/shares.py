@@ -119,7 +119,10 @@ class Shares:
 
     def have_root_in(self, place: Place) -> bool:
         """Whether the folder of a share is the directory at ``place``, or lies below it."""
-        return any(place.own in provider.share.identities for provider in self.providers)
+        own = place.own
+        if own is None:
+            return False
+        return any(own in provider.share.identities for provider in self.providers)
 
     @property
     def visible(self) -> list[Provider]:

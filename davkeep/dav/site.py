@@ -97,7 +97,7 @@ class Site:
     def uploading(self, entry: Entry) -> Iterator[None]:
         """Note, for a start after a crash, that something is staged beside ``entry``."""
         share = entry.share
-        root, inode = os.fsencode(share.folder), str(share.identities[-1][1])
+        root, inode = os.fsencode(share.folder), str(entry.root[1])
         folder = Folder(os.path.dirname(entry.path), root, inode)
         upload = self.journal.begin_upload(folder)
         try:

@@ -9,5 +9,5 @@ def forget_predecessor(site: Site, entry: Entry) -> None:
 
     What is about to be made under its name is another one.
     """
-    if entry.find() is None and site.properties.get(entry.path):
+    if site.properties.get(entry.path) and entry.find() is None:
         site.properties.remove(entry.path)

@@ -17,8 +17,10 @@ class Bug:
     error: Exception
 
 
-def attempt(call: Callable[[], T], what: str) -> T | Bug:
+def attempt(call: Callable[[], T], what: str, *about: object) -> T | Bug:
     """Return what ``call`` returns; an exception of it is logged with its traceback.
+
+    ``what`` says whose it is, with a ``%r`` for each of ``about``.
 
     Work, the door's ``conclude`` and subscribers run in threads that serve other operations, and
     often in the thread of a request that has nothing to do with them. A bug in one of them must
@@ -29,11 +31,11 @@ def attempt(call: Callable[[], T], what: str) -> T | Bug:
         return call()
     # The only place of its kind: which exceptions a bug raises cannot be listed.
     except Exception as error:
-        _log.exception("%s met a bug", what)
+        _log.exception(f"{what} met a bug", *about)
         return Bug(error)
 
 
-def call_all(callbacks: list[Callable[[], None]], what: str) -> None:
-    """Call every one of ``callbacks``, also when one before it raised."""
+def call_all(callbacks: list[Callable[[], None]], what: str, *about: object) -> None:
+    """Call every one of ``callbacks``, also when one before it raised; see ``attempt``."""
     for callback in callbacks:
-        attempt(callback, what)
+        attempt(callback, what, *about)

@@ -80,11 +80,11 @@ class Counting:
         self._begin_those_due()
         if self._open:
             count = self._open.popleft()
-            goes_on = attempt(lambda: self._slice(count), f"counting {count.operation!r}")
+            goes_on = attempt(lambda: self._slice(count), "counting %r", count.operation)
             if goes_on is True:
                 self._open.append(count)
             else:
-                attempt(count.steps.close, f"ending the count of {count.operation!r}")
+                attempt(count.steps.close, "ending the count of %r", count.operation)
             return REST
         with self._lock:
             first = next(iter(self._line.values()), None)

@@ -160,7 +160,7 @@ class Lanes:
                 return
             work.stand = Stand.DRIVEN
             is_crowded = self._begun_waiting >= self._most_begun
-        if is_crowded and attempt(work.is_bulk, f"a look at {operation!r}") is True:
+        if is_crowded and attempt(work.is_bulk, "a look at %r", operation) is True:
             work.lane = Lane.LONG
             if self._queue(work, Driver.LONG):
                 return
@@ -262,7 +262,7 @@ class Lanes:
         return self._finish(work, State.INTERRUPTED, outcome)
 
     def _finish(self, work: Work, state: State, outcome: Outcome) -> None:
-        attempt(work.ended, f"what follows {work.operation!r}")
+        attempt(work.ended, "what follows %r", work.operation)
         work.operation.end(state, outcome)
         self._counting.forget(work.operation)
         with self._lock:

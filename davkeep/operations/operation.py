@@ -176,7 +176,7 @@ class Operation:
             if is_later:
                 self._subscribers.append(_Subscriber(callback, early, waits))
         if not is_later:
-            call_all([callback], f"a subscriber of {self!r}")
+            call_all([callback], "a subscriber of %r", self)
 
     def unsubscribe(self, callback: Callback) -> None:
         """Forget ``callback``; it may be running at this moment all the same."""
@@ -265,7 +265,7 @@ class Operation:
                 self.progress.settle()
             self._early_outcome = early
             due = self._take_ready()
-        call_all(due, f"an early subscriber of {self!r}")
+        call_all(due, "an early subscriber of %r", self)
 
     def end(self, state: State, outcome: Outcome) -> None:
         """The work is over, undone or never began; tell all who wait."""
@@ -276,14 +276,15 @@ class Operation:
                 self.progress.settle()
             due = self._take_ready()
         self.on_cancel = _nothing
-        call_all(due, f"a subscriber of {self!r}")
+        call_all(due, "a subscriber of %r", self)
 
     def _is_ready(self, early: bool) -> bool:
         return self._state.is_over or (early and self._early_outcome is not None)
 
     def _take_ready(self) -> list[Callback]:
         is_over, is_early = self._is_ready(False), self._is_ready(True)
-        due, kept = [], []
+        due: list[_Subscriber] = []
+        kept: list[_Subscriber] = []
         for each in self._subscribers:
             (due if is_over or (each.early and is_early) else kept).append(each)
         self._subscribers = kept

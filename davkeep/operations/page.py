@@ -198,5 +198,4 @@ def _purges(change: Change) -> bool:
 
 def side_of(entry: Entry) -> Side:
     """Where an entry is, as the journal knows it."""
-    share = entry.share
-    return Side(os.fsdecode(entry.path), share.folder, str(share.identities[-1][1]))
+    return Side(os.fsdecode(entry.path), entry.share.folder, str(entry.root[1]))

@@ -19,6 +19,9 @@ Key = tuple[int, int, str] | tuple[int, int]
 class Mode(Enum):
     """How a place is taken."""
 
+    # By identity: that of Enum hashes the name, in Python, at each look into a table.
+    __hash__ = object.__hash__
+
     SHARED = auto()
     """The tree that a COPY reads."""
     EXCLUSIVE = auto()
@@ -105,20 +108,17 @@ class Conflict(Exception):
         self._reservations.forget(self.holder, callback)
 
 
-def own_keys(place: Place) -> Iterator[Key]:
-    """Yield the keys by which a place is found in the ways of those below it.
+def own_keys(place: Place) -> Sequence[Key]:
+    """Return the keys by which a place is found in the ways of those below it.
 
     An existing directory is also known by its identity, since two URLs may name it.
     """
-    yield from place.entries[-1:]
-    if place.own is not None:
-        yield place.own
+    return place.entries[-1:] if place.own is None else (*place.entries[-1:], place.own)
 
 
-def way_keys(place: Place) -> Iterator[Key]:
-    """Yield the keys of a place and of everything above it."""
-    yield from place.entries
-    yield from place.identities
+def way_keys(place: Place) -> Sequence[Key]:
+    """Return the keys of a place and of everything above it."""
+    return (*place.entries, *place.identities)
 
 
 #: Who holds something under a key, and how many times.
@@ -141,18 +141,15 @@ class _Holders:
         return bool(self._at)
 
     def add(self, holder: Hashable, place: Place) -> None:
-        for index, key in self._entries(place):
-            holders = index.setdefault(key, {})
-            holders[holder] = holders.get(holder, 0) + 1
+        for index, keys in self._entries(place):
+            for key in keys:
+                holders = index.setdefault(key, {})
+                holders[holder] = holders.get(holder, 0) + 1
 
     def remove(self, holder: Hashable, place: Place) -> None:
-        for index, key in self._entries(place):
-            holders = index[key]
-            holders[holder] -= 1
-            if not holders[holder]:
-                del holders[holder]
-            if not holders:
-                del index[key]
+        for index, keys in self._entries(place):
+            for key in keys:
+                _take_one(index, key, holder)
 
     def related(self, place: Place, rule: Rule) -> Iterator[Hashable]:
         """Yield the holders that stand to a wanted ``place`` as ``rule`` says."""
@@ -163,11 +160,17 @@ class _Holders:
             for key in own_keys(place):
                 yield from self._through.get(key, ())
 
-    def _entries(self, place: Place) -> Iterator[tuple[_Index, Key]]:
-        for key in own_keys(place):
-            yield self._at, key
-        for key in way_keys(place):
-            yield self._through, key
+    def _entries(self, place: Place) -> tuple[tuple[_Index, Sequence[Key]], ...]:
+        return (self._at, own_keys(place)), (self._through, way_keys(place))
+
+
+def _take_one(index: _Index, key: Key, holder: Hashable) -> None:
+    holders = index[key]
+    holders[holder] -= 1
+    if not holders[holder]:
+        del holders[holder]
+    if not holders:
+        del index[key]
 
 
 @dataclass(slots=True)

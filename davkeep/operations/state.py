@@ -6,6 +6,9 @@ from enum import Enum
 class State(Enum):
     """Where an operation stands; the values are the words of the status monitor's JSON."""
 
+    # By identity: that of Enum hashes the name, in Python, at each look into a table.
+    __hash__ = object.__hash__
+
     PENDING = "pending"
     """Admitted, no thread has driven it yet; it fails if its checks do."""
     RUNNING = "running"

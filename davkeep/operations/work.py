@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 
 from davkeep.operations.attempt import Bug, attempt
 from davkeep.operations.counting import StartCount
@@ -94,7 +95,7 @@ class Work:
             self.operation.begin()
         self.has_begun_bulk |= self.lane is Lane.LONG
         self.throttle.resume(now)
-        return attempt(self._step, repr(self.operation))
+        return attempt(self._step, "%r", self.operation)
 
     def _step(self) -> Ending | None:
         try:
@@ -110,7 +111,7 @@ class Work:
 
     def undo(self) -> bool:
         """Close the generator at its checkpoint; False when undoing failed (it is logged)."""
-        return attempt(self._close, f"undoing {self.operation!r}") is True
+        return attempt(self._close, "undoing %r", self.operation) is True
 
     def _close(self) -> bool:
         try:
@@ -125,7 +126,7 @@ class Work:
         """Return the final response; a bug of the work or of ``conclude`` makes it a 500."""
         if isinstance(ending, Bug):
             return broken()
-        outcome = attempt(lambda: self.conclude(ending), f"concluding {self.operation!r}")
+        outcome = attempt(partial(self.conclude, ending), "concluding %r", self.operation)
         return broken() if isinstance(outcome, Bug) else outcome
 
 

@@ -88,6 +88,11 @@ class Entry(Closing):
             identities = (*identities, identity_of(status))
         return place_of((*names, *self.segments), identities)
 
+    @property
+    def root(self) -> Identity:
+        """The root of the share in which the entry was found."""
+        return self._above[-max(len(self.segments), 1)]
+
     def is_same_as(self, other: "Entry") -> bool:
         """Whether both are the same name in the same directory."""
         return self.name == other.name and os.path.samestat(self._parent(), other._parent())

@@ -124,12 +124,12 @@ class Upload(Closing):
         with ExitStack() as undo:
             undo.callback(self.abort)
             yield from self._beside()
-            self._dress(replace=replace)
+            is_new = self._dress(replace=replace)
             self._set_time(mtime)
             yield from self._flush()
             yield Lane.SHORT
             swap = Swap(self._staging, final, control)
-            self._swap(swap, replace=replace)
+            self._swap(swap, replace=replace, is_new=is_new)
             undo.callback(swap.undo)
             if swap.old is not None and is_collection(swap.old):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -144,10 +144,11 @@ class Upload(Closing):
             purge_now(*swap.old, control)
         return Result(created=swap.created, complete=True)
 
-    def _swap(self, swap: Swap, *, replace: bool) -> None:
-        existing = self._refused(replace=replace)
+    def _swap(self, swap: Swap, *, replace: bool, is_new: bool) -> None:
+        """``is_new``: nothing was there a moment ago; the rename itself tells if that is over."""
+        existed = not is_new and self._refused(replace=replace) is not None
         try:
-            swap.make(existed=existing is not None)
+            swap.make(existed=existed)
         except FileExistsError:
             if not replace:
                 raise
@@ -162,8 +163,11 @@ class Upload(Closing):
         _refuse(self._destination, existing)
         return existing
 
-    def _dress(self, *, replace: bool) -> None:
-        """Give the staged file the attributes that it is to have under its name."""
+    def _dress(self, *, replace: bool) -> bool:
+        """Give the staged file the attributes that it is to have under its name.
+
+        Returns whether that is not taken.
+        """
         entry = self._destination
         existing = self._refused(replace=replace)
         try:
@@ -173,6 +177,7 @@ class Upload(Closing):
                 give_attributes_of(entry.parent_fd, entry.name, self._fd)
         except OSError as error:
             raise destination_error(error) from error
+        return existing is None
 
     def _set_time(self, mtime: int | None) -> None:
         """Set the time of modification, where the file system has such times."""

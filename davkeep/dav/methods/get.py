@@ -1,10 +1,10 @@
 """GET and HEAD of files (RFC 9110 9.3.1, 14); collections are the directory browser's."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from secrets import token_hex
 
-from davkeep.dav.answers import Answer, Field
+from davkeep.dav.answers import Answer, Field, Sendable
 from davkeep.dav.checks import check_conditions
 from davkeep.dav.media import media_type
 from davkeep.dav.request import Request
@@ -24,15 +24,17 @@ BLOCK = 256 * 1024
 SMALL = 64 * 1024
 
 
-def get(site: Site, request: Request) -> Answer:
-    """Answer GET or HEAD: 200, 206, 304, 404, 416; 403 for what is no file."""
+def get(site: Site, request: Request) -> Sendable:
+    """Answer GET or HEAD: 200, 206, 304, 404, 416; 403 for what cannot be shown."""
     request.refuse_body()
     try:
         fd = request.share.share.read(request.segments, Entry.open)
     except (FileNotFoundError, NotADirectoryError):
         raise Failure(404) from None
     except IsADirectoryError:
-        raise Failure(403, "The directory browser is switched off.") from None
+        if "davkeep.browse" not in request.environ:
+            raise Failure(403, "The directory browser is switched off.") from None
+        return Browsed()
     content = Content(fd)
     try:
         status = os.fstat(fd)
@@ -41,6 +43,17 @@ def get(site: Site, request: Request) -> Answer:
     except (Failure, OSError):
         content.close()
         raise
+
+
+class Browsed(Sendable):
+    """A collection, of which the directory browser makes a page."""
+
+    def send(self, request: Request) -> Iterable[bytes]:
+        """Have it answer the request."""
+        page: Iterable[bytes] = request.environ["davkeep.browse"](
+            request.environ, request.start_response
+        )
+        return page
 
 
 def _answer(request: Request, status: os.stat_result, content: "Content") -> Answer:

@@ -11,7 +11,7 @@ from davkeep.dav.request import Request
 from davkeep.dav.site import Site, upload_name
 from davkeep.dav.staged import Staged, receive, store
 from davkeep.dav.uploads.ranged import Ranged
-from davkeep.trees.share import Entry, Kind
+from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.trees.steps import Steps
 from davkeep.trees.upload import Upload
 from davkeep.words.content_range import ContentRange, parse_content_range
@@ -57,7 +57,7 @@ def check(site: Site, request: Request, entry: Entry) -> LockCheck:
     status = entry.find()
     locks = LockCheck(site, request)
     check_conditions(site, request, status)
-    if entry.kind is Kind.COLLECTION:
+    if status is not None and kind_of(status) is Kind.COLLECTION:
         raise is_collection()
     locks.content(entry)
     if status is None:
