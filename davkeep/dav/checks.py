@@ -7,7 +7,7 @@ from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
 from davkeep.store.locks import Lock
-from davkeep.trees.share import Entry, Kind, etag_of, kind_of
+from davkeep.trees.share import Entry, Kind, Place, etag_of, kind_of
 from davkeep.words.conditions import Facts, check_preconditions, evaluate
 from davkeep.words.failure import Failure
 from davkeep.words.urls import Segments
@@ -93,12 +93,17 @@ def _facts(site: Site, request: Request, url: str | None) -> Facts:
         return Facts()
 
 
-def refuse_roots(site: Site, provider: Provider, segments: Segments, entry: Entry) -> None:
-    """403 for what is, or holds, the root of a share, under whichever of its names and URLs."""
+def refuse_roots(
+    site: Site, provider: Provider, segments: Segments, entry: Entry, place: Place
+) -> None:
+    """403 for what is, or holds, the root of a share, under whichever of its names and URLs.
+
+    ``place`` is where the entry is.
+    """
     if (
         entry.is_root
         or site.shares.below(provider.segments + segments)
-        or site.shares.have_root_in(entry.place)
+        or site.shares.have_root_in(place)
     ):
         raise Failure(403, "The root of a share stays where it is.")
 

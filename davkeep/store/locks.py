@@ -137,9 +137,11 @@ class Locks:
 
     def exist_under(self, path: bytes) -> bool:
         """Whether there is a lock on `path` or below it; one that has just expired may count."""
-        tree = subtree(path)
+        check_path(path)
+        if self._database.is_empty("locks"):
+            return False
         question = f"SELECT 1 FROM locks WHERE {IN_SUBTREE} LIMIT 1"
-        return not self._database.is_empty("locks") and bool(self._database.rows(question, tree))
+        return bool(self._database.rows(question, subtree(path)))
 
     def refresh(self, token: str, timeout: float | None) -> Lock | None:
         """Starts the lock's time anew (RFC 4918 9.10.2); None if there is no such lock."""

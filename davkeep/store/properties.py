@@ -46,10 +46,11 @@ class DeadProperties:
 
     def exist_under(self, path: bytes) -> bool:
         """Whether `path` or anything below it has any."""
-        tree = subtree(path)
+        check_path(path)
+        if self._database.is_empty("properties"):
+            return False
         question = f"SELECT 1 FROM properties WHERE {IN_SUBTREE} LIMIT 1"
-        is_empty = self._database.is_empty("properties")
-        return not is_empty and bool(self._database.rows(question, tree))
+        return bool(self._database.rows(question, subtree(path)))
 
     def under(self, path: bytes, depth: Depth) -> dict[bytes, dict[str, bytes]]:
         """The properties of `path`, and to `depth` of what is below, where there are any.

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
+from functools import cached_property
 from typing import TypeVar
 
 from davkeep.trees import listing
@@ -73,7 +74,7 @@ class Entry(Closing):
             os.close(self.parent_fd)
             self.parent_fd = -1
 
-    @property
+    @cached_property
     def path(self) -> bytes:
         """The real path of the entry, key of everything stored about it. Not for clients."""
         return self.share.path_of(self.segments)

@@ -117,8 +117,8 @@ def _check(
     if wish.is_move and not wish.depth_infinity and kind_of(status) is Kind.COLLECTION:
         raise Failure(400, "MOVE of a collection is of infinite depth.")
     if wish.is_move:
-        refuse_roots(site, *wish.source, source)
-    refuse_roots(site, *wish.destination, destination)
+        refuse_roots(site, *wish.source, source, source.place)
+    refuse_roots(site, *wish.destination, destination, destination.place)
     _refuse_nesting(source, destination)
     existing = destination.find()
     if existing is not None and not wish.overwrite:

@@ -13,7 +13,7 @@ from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
 from davkeep.operations import Conclude, Mode, Operation, RepeatKey
 from davkeep.trees.remove import remove
-from davkeep.trees.share import Entry, Kind, kind_of
+from davkeep.trees.share import Entry, Kind, Place, kind_of
 from davkeep.trees.steps import Steps
 from davkeep.words.fields import Depth, parse_depth
 
@@ -58,17 +58,20 @@ def _conclusion(provider: Provider, request: Request) -> Conclude:
 
 def _look(site: Site, request: Request, provider: Provider) -> Findings:
     with provider.existing(request.segments, follow_last=False) as entry:
-        locks = _check(site, request, provider, entry)
-        return Findings([(entry.place, Mode.EXCLUSIVE)], locks.tokens)
+        place = entry.place
+        locks = _check(site, request, provider, entry, place)
+        return Findings([(place, Mode.EXCLUSIVE)], locks.tokens)
 
 
-def _check(site: Site, request: Request, provider: Provider, entry: Entry) -> LockCheck:
+def _check(
+    site: Site, request: Request, provider: Provider, entry: Entry, place: Place
+) -> LockCheck:
     status = entry.stat()
     is_collection = kind_of(status) is Kind.COLLECTION
     allowed: tuple[Depth, ...] = ("infinity",) if is_collection else ("0", "infinity")
     parse_depth(request.field("Depth"), "infinity", allowed)
     check_conditions(site, request, status)
-    refuse_roots(site, provider, request.segments, entry)
+    refuse_roots(site, provider, request.segments, entry, place)
     locks = LockCheck(site, request)
     locks.tree(entry)
     locks.membership(entry)
