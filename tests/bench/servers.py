@@ -1,13 +1,12 @@
 """The servers that are measured: davkeep, WsgiDAV as it comes, and programs that serve a port."""
 
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
-from harness.server import DEADLINE, RunningServer
+from harness import programs
+from harness.ports import LOOPBACK, free_port
+from harness.server import RunningServer
 
 #: What is logged of a request costs both servers time that has nothing to do with the request.
 WARNINGS_ONLY = 2
@@ -58,57 +57,20 @@ class Davkeep(RunningServer):
         self.close()
 
 
-class Daemon:
-    """A program in the foreground that listens on loopback; use it as a context manager."""
+class Daemon(programs.Daemon):
+    """A program in the foreground that serves HTTP on loopback."""
 
-    def __init__(self, command: list[str], port: int, folder: Path) -> None:
-        """Start it and wait until it accepts; what it says goes into ``folder/output``."""
-        self.host, self.port = "127.0.0.1", port
-        self.url = f"http://{self.host}:{self.port}/"
-        self._output = folder / "output"
-        with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        try:
-            self._wait()
-        except BaseException:
-            self.close()
-            raise
+    host = LOOPBACK
+
+    @property
+    def url(self) -> str:
+        """Where it is, with a slash at the end."""
+        return f"http://{self.host}:{self.port}/"
 
     @property
     def pid(self) -> int:
         """Its process."""
         return self._process.pid
-
-    def __enter__(self) -> Self:
-        """Return the server itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self.close()
-
-    def close(self) -> None:
-        """End it; SIGTERM, for some of them have children that they have to end."""
-        self._process.terminate()
-        try:
-            self._process.wait(DEADLINE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _wait(self) -> None:
-        until = time.monotonic() + DEADLINE
-        while self._process.poll() is None and time.monotonic() < until:
-            try:
-                socket.create_connection((self.host, self.port), 1).close()
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-            else:
-                return
-        said = self._output.read_text(errors="replace")
-        raise AssertionError(f"{self._process.args!r} did not start: {said}")
 
 
 class Stock(Daemon):
@@ -120,10 +82,3 @@ class Stock(Daemon):
         command = [sys.executable, "-m", "wsgidav.server.server_cli", "--auth", "anonymous", "-q"]
         where = ["--host", "127.0.0.1", "--port", str(port), "--root", str(share)]
         super().__init__([*command, *where], port, folder)
-
-
-def free_port() -> int:
-    """A port on which nobody listens at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

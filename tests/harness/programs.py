@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 
@@ -112,7 +112,7 @@ class Daemon:
         """What it said so far."""
         return self._log.read_text(errors="replace")
 
-    def __enter__(self) -> "Daemon":
+    def __enter__(self) -> Self:
         """Return the running program itself."""
         return self
 
@@ -124,7 +124,7 @@ class Daemon:
         """End it, politely first."""
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.servers import Daemon, Davkeep, Server, Stock, free_port
+from bench.servers import Daemon, Davkeep, Server, Stock
 from bench.speed import peer_files
+from harness.ports import free_port
+from harness.programs import lookup
 
-#: Where Debian keeps programs for root, which are not on everybody's PATH.
-SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
 #: Whom Apache serves as when it is started by root, which is the one user that it refuses to be.
 APACHE_USER = "www-data"
 
@@ -84,12 +84,6 @@ def _configure(text: str, folder: Path, modules: str, **more: str) -> tuple[int,
         text.format(port=port, share=folder / SHARE, folder=folder, modules=modules, **more)
     )
     return port, str(file)
-
-
-def lookup(program: str) -> str | None:
-    """The path of a program; None where it is missing."""
-    where = os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS])
-    return shutil.which(program, path=where)
 
 
 def _find(program: str) -> str:

@@ -6,10 +6,11 @@ import pytest
 
 from bench.measures import MIB
 from bench.speed.further import FURTHER
-from bench.speed.peers import PACKAGES, PEERS, lookup
+from bench.speed.peers import PACKAGES, PEERS
 from bench.speed.places import place
 from bench.speed.rounds import WORKS, measure
 from bench.speed.site import Scale
+from harness.programs import lookup
 
 TINY = Scale(
     files=120,
