@@ -17,7 +17,7 @@ from davkeep.dav.site import Site, instance_of, staging_prefix
 from davkeep.dav.uploads.sweeper import Sweeper
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
-from davkeep.keepalive import Settings
+from davkeep.keepalive import Settings, planner
 from davkeep.monitor.resources import Resources
 from davkeep.operations import Lanes, Limits, Outcome, Registry, Stored, most_begun
 from davkeep.operations.recovery import Recovery
@@ -134,7 +134,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         journal=Journal(database),
         registry=Registry(lanes, keep_results=block.operations.keep_results, ended=webhooks.ended),
         uploads=start_uploads(configuration, stored.uploads, instance, opened),
-        beats=Settings.of(block.keepalive),
+        plan=planner(Settings.of(block.keepalive)),
         instance=instance,
         monotonic=time.monotonic,
         now=time.time,

@@ -11,7 +11,7 @@ from davkeep.words.failure import Failure
 from davkeep.words.status import reason, status_of_errno
 
 if TYPE_CHECKING:
-    from davkeep.dav.request import Request, StartResponse
+    from davkeep.dav.request import Recipient, StartResponse
     from davkeep.keepalive.exchange import Waiting
 
 #: Name and value of one header field.
@@ -39,9 +39,9 @@ class Answer:
     fields: tuple[Field, ...] = ()
     content: bytes | Iterable[bytes] = b""
 
-    def send(self, request: "Request") -> Iterable[bytes]:
-        """Begin the response to ``request`` and return its content."""
-        return self.send_as(request.method, request.start_response)
+    def send(self, recipient: "Recipient") -> Iterable[bytes]:
+        """Begin the response for ``recipient`` and return its content."""
+        return self.send_as(recipient.method, recipient.start_response)
 
     def send_as(self, method: str, start_response: "StartResponse") -> Iterable[bytes]:
         """Begin the response to a request of ``method`` and return its content."""
@@ -66,8 +66,8 @@ class Pending:
 class Sendable(Protocol):
     """A response that can be begun; an Answer is one that is complete."""
 
-    def send(self, request: "Request") -> Iterable[bytes]:
-        """Begin the response to ``request`` and return its content, or what there is of it."""
+    def send(self, recipient: "Recipient") -> Iterable[bytes]:
+        """Begin the response for ``recipient`` and return its content, or what there is of it."""
 
 
 Reply = Sendable | Pending

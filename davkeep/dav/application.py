@@ -27,6 +27,9 @@ _access = logging.getLogger("davkeep.access")
 
 Environ = dict[str, Any]
 
+#: What the access log tells of a request: address, user, method and target.
+LOGGED = ("REMOTE_ADDR", "wsgidav.auth.user_name", "REQUEST_METHOD", "REQUEST_URI")
+
 
 class Application(WsgiDAVApp):  # type: ignore[misc]
     """The WSGI application: finds the share of a request and runs the middleware.
@@ -117,18 +120,35 @@ def _logged(environ: Environ, start_response: StartResponse) -> StartResponse:
     """``start_response`` that writes the access log's line, if it is kept."""
     if not _access.isEnabledFor(logging.INFO):
         return start_response
-    begun = time.monotonic()
+    logged = _Logged(environ, start_response)
+    environ["davkeep.settle"] = logged.settle
+    return logged
 
-    def start(status: str, fields: list[tuple[str, str]], _: Any = None) -> Any:
+
+class _Logged:
+    """``start_response``, which writes the access log's line as well."""
+
+    __slots__ = ("_begun", "_environ", "_start_response")
+
+    def __init__(self, environ: Environ, start_response: StartResponse) -> None:
+        self._environ = environ
+        self._start_response = start_response
+        self._begun = time.monotonic()
+
+    def settle(self) -> None:
+        """Nothing more is found out of the request: keep only what is in the line."""
+        known = self._environ
+        self._environ = {name: known[name] for name in LOGGED if name in known}
+
+    def __call__(self, status: str, fields: list[tuple[str, str]], _: Any = None) -> Any:
+        address, user, method, uri = map(self._environ.get, LOGGED)
         _access.info(
             '%s %s "%s %s" %s %.3f s',
-            environ.get("REMOTE_ADDR", "-"),
-            ascii(environ.get("wsgidav.auth.user_name") or "-").strip("'"),
-            environ["REQUEST_METHOD"],
-            environ["REQUEST_URI"],
+            "-" if address is None else address,
+            ascii(user or "-").strip("'"),
+            method,
+            uri,
             status[:3],
-            time.monotonic() - begun,
+            time.monotonic() - self._begun,
         )
-        return start_response(status, fields)
-
-    return start
+        return self._start_response(status, fields)

@@ -3,7 +3,7 @@ of a status monitor.
 """
 
 from collections.abc import Callable, Iterable
-from functools import cached_property, partial
+from functools import partial
 
 from davkeep.dav.accepted import Wish, accepted
 from davkeep.dav.answers import Answer, Pending, Reply, failure_answer, retry_fields
@@ -11,10 +11,11 @@ from davkeep.dav.early import EarlyMultistatus
 from davkeep.dav.multistatus import failures_answer
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
-from davkeep.keepalive import Facts, NoAnswer, Plan, Waiting
+from davkeep.keepalive import Exchange, Facts, NoAnswer, Plan, Waiting
 from davkeep.operations import Conflict, Operation, Outcome, Stopping
 from davkeep.operations.state import State
 from davkeep.words.failure import Failure
+from davkeep.words.later import Later
 
 
 def _nothing() -> None:
@@ -23,36 +24,33 @@ def _nothing() -> None:
 
 def deliver(site: Site, request: Request, operation: Operation) -> Reply:
     """Drive the first moments of ``operation``, then answer it or hold the connection."""
-    return Delivery(site, request, operation, Wish.of(request)).reply()
+    return Delivery(site, request.exchange, operation, Wish.of(request)).reply(request)
 
 
 class Delivery:
     """The answer of one request that asked for, or joined, ``operation``."""
 
+    __slots__ = ("_exchange", "_operation", "_plan", "_site", "_until", "_waiter", "_wish")
+
+    #: How its client is kept waiting, should it come to that.
+    _plan: Plan
+
     def __init__(
-        self, site: Site, request: Request, operation: Operation, wish: Wish | None
+        self, site: Site, exchange: Exchange, operation: Operation, wish: Wish | None
     ) -> None:
-        """Choose how it is delivered: by the request and what its client can bear."""
+        """``exchange``: of the request; ``wish``: what it says of a 202."""
         self._site = site
-        self._request = request
+        self._exchange = exchange
         self._operation = operation
         self._wish = wish
         #: When 202 is answered, by the monotonic clock; None: never.
         self._until = None if wish is None else site.monotonic() + wish.seconds
-        client = site.beats.client(request.field("User-Agent") or "")
         self._waiter = _Waiter(
             operation,
-            is_early=client.effective_point,
             cancels=site.configuration.davkeep.operations.on_disconnect == "cancel",
         )
 
-    @cached_property
-    def _plan(self) -> Plan:
-        """How its client is kept waiting, should it come to that."""
-        facts = Facts.of(self._request.environ)
-        return Plan(facts, self._site.beats, is_bounded=self._wish is not None)
-
-    def reply(self) -> Reply:
+    def reply(self, request: Request) -> Reply:
         """The final response, 202 for one who prefers that, or what has to be waited for first."""
         grace = self._site.configuration.davkeep.operations.grace
         # Who waits from the first moment on is not overlooked when another client leaves.
@@ -62,6 +60,9 @@ class Delivery:
         )
         if self._wish is not None and not self._wish.seconds:
             return self._accepted(self._wish)
+        if self._operation.outcome is None:
+            self._plan = self._site.plan(Facts.of(request.environ), self._wish is not None)
+            self._waiter.is_early = self._plan.client.effective_point
         return self._answered() or Pending(self._waiting, self._resumed)
 
     def _answered(self) -> Answer | None:
@@ -81,8 +82,8 @@ class Delivery:
         return accepted(self._operation, wish, self._site.registry.lanes.now())
 
     def _note_delivery(self) -> None:
-        delivered = partial(self._site.registry.delivered, self._operation)
-        self._request.exchange.when_delivered(delivered)
+        delivered = Later(self._site.registry.delivered, self._operation)
+        self._exchange.when_delivered(delivered)
 
     def _outcome(self) -> Outcome | None:
         """How it ended; None while that is not to be told. NoAnswer where it never will be."""
@@ -189,10 +190,12 @@ def _when_free(
 class _Waiter:
     """One connection that waits for an operation."""
 
-    def __init__(self, operation: Operation, *, is_early: bool, cancels: bool) -> None:
+    __slots__ = ("_callback", "_cancels", "_operation", "is_early")
+
+    def __init__(self, operation: Operation, *, cancels: bool) -> None:
         """``cancels``: whether the last one that leaves cancels the operation."""
         #: Whether the effective point is enough.
-        self.is_early = is_early
+        self.is_early = False
         self._operation = operation
         self._cancels = cancels
         self._callback: Callable[[], None] | None = None

@@ -7,15 +7,15 @@ whatever cuts the content short is an error to its reader.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 
 from lxml import etree
 
 from davkeep.dav.answers import XML
 from davkeep.dav.multistatus import EPILOGUE, PROLOGUE, response
-from davkeep.dav.request import Request
+from davkeep.dav.request import Recipient
 from davkeep.keepalive import Waiting
 from davkeep.operations import Operation, Outcome
+from davkeep.words.later import Later
 from davkeep.words.proxies import UNBUFFERED
 from davkeep.words.status import reason
 
@@ -23,9 +23,9 @@ from davkeep.words.status import reason
 WHITE_SPACE = b"\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EarlyMultistatus:
-    """The answer to ``request``, of which the end is not known yet.
+    """The answer to a request, of which the end is not known yet.
 
     ``outcome`` tells how the operation ended, None while it runs, and raises NoAnswer for one of
     which nothing can be told; ``waiting`` makes what the connection waits for, from what follows.
@@ -35,19 +35,19 @@ class EarlyMultistatus:
     outcome: Callable[[], Outcome | None]
     waiting: Callable[[Callable[[], Iterable[bytes]]], Waiting]
 
-    def send(self, request: Request) -> Iterable[bytes]:
+    def send(self, recipient: Recipient) -> Iterable[bytes]:
         """Begin the response, and hold the connection until there is more to say."""
-        request.start_response(f"207 {reason(207)}", [("Content-Type", XML), UNBUFFERED])
-        return self._hold(request, PROLOGUE)
+        recipient.start_response(f"207 {reason(207)}", [("Content-Type", XML), UNBUFFERED])
+        return self._hold(recipient, PROLOGUE)
 
-    def _hold(self, request: Request, said: bytes) -> Iterable[bytes]:
-        request.exchange.hold(self.waiting(partial(self._go_on, request)))
+    def _hold(self, recipient: Recipient, said: bytes) -> Iterable[bytes]:
+        recipient.exchange.hold(self.waiting(Later(self._go_on, recipient)))
         return (said,)
 
-    def _go_on(self, request: Request) -> Iterable[bytes]:
+    def _go_on(self, recipient: Recipient) -> Iterable[bytes]:
         outcome = self.outcome()
         if outcome is None:
-            return self._hold(request, WHITE_SPACE)
+            return self._hold(recipient, WHITE_SPACE)
         return (*_responses(self.operation, outcome), EPILOGUE)
 
 

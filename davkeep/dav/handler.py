@@ -21,7 +21,7 @@ from davkeep.dav.methods import (
     put,
     unlock,
 )
-from davkeep.dav.request import Request, StartResponse
+from davkeep.dav.request import Recipient, Request, StartResponse
 from davkeep.dav.site import Site
 from davkeep.words.failure import Failure
 
@@ -66,16 +66,35 @@ class RequestHandler(BaseMiddleware):  # type: ignore[misc]
                 raise not_allowed()
         except Failure as failure:
             return send_failure(failure, environ, start_response)
-        return self._reply(request, partial(handler, self._site, request))
-
-    def _reply(self, request: Request, step: Callable[[], Reply]) -> Iterable[bytes]:
-        """Take a step and send its answer, or hold the connection until the next one."""
-        reply = answered(step)
+        reply = answered(partial(handler, self._site, request))
         if isinstance(reply, Pending):
-            resume = partial(self._reply, request, reply.then)
-            request.exchange.hold(reply.waiting(resume))
-            return ()
+            if (settle := environ.get("davkeep.settle")) is not None:
+                settle()
+            return _Held(request.recipient, reply.then).hold(reply)
         return reply.send(request)
+
+
+class _Held:
+    """A request that waits, of which thousands may: what it was asked by is let go."""
+
+    __slots__ = ("_recipient", "_then")
+
+    def __init__(self, recipient: Recipient, then: Callable[[], Reply]) -> None:
+        self._recipient = recipient
+        self._then = then
+
+    def hold(self, reply: Pending) -> Iterable[bytes]:
+        """Hold the connection until ``reply`` has what it waits for."""
+        self._recipient.exchange.hold(reply.waiting(self.resume))
+        return ()
+
+    def resume(self) -> Iterable[bytes]:
+        """Take the next step and send its answer, or hold the connection once more."""
+        reply = answered(self._then)
+        if isinstance(reply, Pending):
+            self._then = reply.then
+            return self.hold(reply)
+        return reply.send(self._recipient)
 
 
 def answered(step: Callable[[], ReplyT]) -> ReplyT | Answer:

@@ -27,7 +27,19 @@ def _key(name: str) -> str:
     return f"HTTP_{name.upper().replace('-', '_')}"
 
 
-class Request:
+class Recipient:
+    """Who gets the response to a request: all of it that is kept while it waits."""
+
+    __slots__ = ("exchange", "method", "start_response")
+
+    def __init__(self, method: str, start_response: StartResponse, exchange: Exchange) -> None:
+        """The request's method, and where its response goes."""
+        self.method = method
+        self.start_response = start_response
+        self.exchange = exchange
+
+
+class Request(Recipient):
     """A request whose user is known and whose share was found.
 
     ``provider`` is None and ``segments`` the whole path where no share is: only the collection
@@ -42,18 +54,22 @@ class Request:
         segments: Segments,
     ) -> None:
         """``segments``: the path inside the share."""
+        exchange = cast(Exchange, environ["davkeep.exchange"])
+        super().__init__(environ["REQUEST_METHOD"], start_response, exchange)
         self.environ = environ
-        self.start_response = start_response
         self.provider = provider
         self.segments = segments
-        self.method: str = environ["REQUEST_METHOD"]
         self.user: str = environ.get("wsgidav.auth.user_name") or ""
         self.address: str = environ.get("REMOTE_ADDR", "")
-        self.exchange = cast(Exchange, environ["davkeep.exchange"])
         #: Reading of the monotonic clock at which a conflict is told; set by the first conflict.
         self.conflict_deadline: float | None = None
         self._usable: dict[Provider, bool] = {}
         refuse_reserved(segments, reading=self.method in READING)
+
+    @property
+    def recipient(self) -> Recipient:
+        """Who gets the response, apart from what was asked."""
+        return Recipient(self.method, self.start_response, self.exchange)
 
     @property
     def share(self) -> Provider:

@@ -10,7 +10,7 @@ from secrets import token_hex
 
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
-from davkeep.keepalive import Settings
+from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Mode, Operation, Page, Registry, Stored
 from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal
@@ -45,7 +45,8 @@ class Site:
     journal: Journal
     registry: Registry
     uploads: Uploads
-    beats: Settings
+    #: Makes the plan of a request; see ``davkeep.keepalive.planner``.
+    plan: Callable[[Facts, bool], Plan]
     instance: str
     monotonic: Callable[[], float]
     now: Callable[[], float]

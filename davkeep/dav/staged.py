@@ -127,7 +127,7 @@ def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
         site,
         key,
         partial(_look, site, request, check, staged),
-        partial(_start, site, request, staged),
+        partial(_start, site, staged, only_new=_is_for_new(request)),
         partial(_conclude, staged, request.url),
         taken=staged.belongs_to,
     )
@@ -157,10 +157,13 @@ def _key(request: Request, staged: Staged) -> RepeatKey:
     )
 
 
-def _start(site: Site, request: Request, staged: Staged, operation: Operation) -> Steps:
+def _is_for_new(request: Request) -> bool:
+    return (request.field("If-None-Match") or "").strip() == "*"
+
+
+def _start(site: Site, staged: Staged, operation: Operation, *, only_new: bool) -> Steps:
     forget_predecessor(site, staged.entry)
     staged.control.effective = operation.reach_effective_point
-    only_new = (request.field("If-None-Match") or "").strip() == "*"
     return staged.steps(only_new=only_new)
 
 

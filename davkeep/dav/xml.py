@@ -10,8 +10,8 @@ from davkeep.words.failure import Failure
 #: made 5.9 MB of answer on the stock server; no client seen needs more than some KB.
 MAX_BODY = 1024 * 1024
 
-#: Anything but what XML can carry (XML 1.0 2.2): control characters, surrogates and two more.
-_NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+#: What XML cannot carry (XML 1.0 2.2): control characters, surrogates and two more.
+_NOT_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 _UNDISPLAYABLE = re.compile(_NOT_XML)
 
 #: The same, and what does not stand for itself in text or in a value (XML 1.0 2.4, 2.11, 3.3.3).

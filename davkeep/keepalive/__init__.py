@@ -13,7 +13,7 @@ from davkeep.keepalive.exchange import (
 )
 from davkeep.keepalive.facts import Facts, Mode, Settings
 from davkeep.keepalive.pieces import Feed, Piece
-from davkeep.keepalive.planner import Action, Plan, Step
+from davkeep.keepalive.planner import Action, Plan, Step, planner
 from davkeep.keepalive.profiles import DEFAULT_CAP, Profile
 from davkeep.keepalive.proxies import DECLARABLE
 
@@ -36,4 +36,5 @@ __all__ = [
     "Settings",
     "Step",
     "Waiting",
+    "planner",
 ]

@@ -24,7 +24,7 @@ class Schedule(Protocol):
         """See `davkeep.keepalive.planner.Plan.next_step`; called on the lot's thread."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Waiting:
     """Why a connection is parked, and what ends it.
 

@@ -22,7 +22,7 @@ class Mode(Enum):
     NEVER = "never"  #: and no early multi-status either
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a request when it is complete."""
 

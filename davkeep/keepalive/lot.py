@@ -24,6 +24,7 @@ from davkeep.keepalive.exchange import Waiting
 from davkeep.keepalive.pieces import RETRY_AFTER, Pieces, send
 from davkeep.keepalive.planner import Action
 from davkeep.words.interim import PROCESSING
+from davkeep.words.later import Later
 
 _log = logging.getLogger("davkeep.keepalive")
 
@@ -57,7 +58,7 @@ class Parkable(Protocol):
         """
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Interims:
     """The interim responses of one request; it outlives each single wait of that request."""
 
@@ -80,7 +81,7 @@ class Interims:
         _log.info("102 Processing to %s, %s, number %d", peer, label, self.sent)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Parked:
     """One connection during one wait."""
 
@@ -146,7 +147,7 @@ class ParkingLot:
             entry.connection.reset()
             return
         try:
-            entry.waiting.subscribe(partial(self.wake, entry))
+            entry.waiting.subscribe(Later(self.wake, entry))
         except Exception:
             # The connection is the lot's already, and nothing else would ever wake it.
             _log.exception("subscribe() of %s failed", entry.name)

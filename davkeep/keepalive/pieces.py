@@ -37,7 +37,7 @@ class Feed(Protocol):
         """
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Pieces:
     """The body of one response, while the lot writes it; it belongs to who owns the connection."""
 

@@ -2,10 +2,10 @@
 next step out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from davkeep.keepalive.facts import Facts, Mode, Settings
 from davkeep.keepalive.profiles import DEFAULT_CAP, UNKNOWN_CLIENT, Profile
@@ -164,6 +164,14 @@ class Plan:
         if self.proxy is None:
             return self.facts.version >= FIRST_VERSION
         return self.proxy.multistatus
+
+
+def planner(settings: Settings) -> Callable[[Facts, bool], Plan]:
+    """Makes the plan of a request by ``settings``, from its facts and whether it ``is_bounded``.
+
+    Requests of which the same is known have one plan: the last few hundred are remembered.
+    """
+    return lru_cache(maxsize=256)(lambda facts, is_bounded: Plan(facts, settings, is_bounded))
 
 
 def _due(elapsed: float, pause: float, first: bool) -> float:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 
 from davkeep.operations.attempt import attempt
 from davkeep.operations.counting import CountingThread, StartCount
@@ -132,20 +133,21 @@ class Lanes:
         operation: Operation,
         start: Start,
         conclude: Conclude,
-        ended: Callable[[], None],
+        ended: Callable[[Operation], None],
         is_bulk: IsBulk = never_bulk,
         count: StartCount | None = None,
     ) -> None:
         """Take ``operation`` in; it stands still until somebody calls ``drive_inline``.
 
-        ``ended`` is called when the work is over and before its outcome is told. ``count`` counts
-        what a long one has before it; see ``counting``.
+        ``ended`` is called with it when the work is over and before its outcome is told. ``count``
+        counts what a long one has before it; see ``counting``.
         """
         work = Work(operation, start, conclude, ended, Throttle(self._limits), is_bulk, count)
         operation.limits = self._limits
-        operation.on_cancel = lambda: self._take_back(work)
         with self._lock:
             self._works[operation] = work
+        # What is cancelled before is undone by who drives it first.
+        operation.on_cancel = self._recall
 
     def drive_inline(self, operation: Operation, seconds: float) -> None:
         """Drive in the calling thread for at most ``seconds``, then leave the rest to the lanes.
@@ -221,7 +223,9 @@ class Lanes:
     def _next_move(self, work: Work, stint: Stint) -> tuple[Move, float]:
         """Decide at a checkpoint, after the pause that the throttle wants; with the time then."""
         while True:
-            work.wake.clear()
+            wake = work.wake
+            if wake is not None:
+                wake.clear()
             now = self._clock()
             if work.operation.is_cancel_due:
                 return Move.UNDO, now
@@ -232,7 +236,11 @@ class Lanes:
                 return Move.HAND_OVER, now
             if pause <= 0:
                 return Move.GO_ON, now
-            self._wait(work.wake, min(pause, QUANTUM))
+            if wake is None:
+                # Who takes it back from here on finds the event; who did before has set a flag.
+                work.wake = threading.Event()
+            else:
+                self._wait(wake, min(pause, QUANTUM))
 
     def _parts(self, work: Work, stint: Stint, held: float, pause: float) -> bool:
         """Return whether this thread and the work part here."""
@@ -262,7 +270,7 @@ class Lanes:
         return self._finish(work, State.INTERRUPTED, outcome)
 
     def _finish(self, work: Work, state: State, outcome: Outcome) -> None:
-        attempt(work.ended, "what follows %r", work.operation)
+        attempt(partial(work.ended, work.operation), "what follows %r", work.operation)
         work.operation.end(state, outcome)
         self._counting.forget(work.operation)
         with self._lock:
@@ -316,9 +324,17 @@ class Lanes:
 
     # Taking back
 
+    def _recall(self, operation: Operation) -> None:
+        """Undo what was cancelled, unless it is over by now."""
+        with self._lock:
+            work = self._works.get(operation)
+        if work is not None:
+            self._take_back(work)
+
     def _take_back(self, work: Work) -> None:
         """Undo ``work`` if nobody drives it; else its driver sees the flag at its checkpoint."""
-        work.wake.set()
+        if work.wake is not None:
+            work.wake.set()
         if not self._claim(work):
             return
         if work.has_begun:

@@ -21,7 +21,7 @@ ID_BYTES = 16
 Callback = Callable[[], None]
 
 
-def _nothing() -> None:
+def _ignore(_: "Operation") -> None:
     """Stand in until somebody drives the operation."""
 
 
@@ -43,8 +43,33 @@ class Operation:
 
     ``_lock`` guards the state, the outcomes, the subscribers, the flags below and the totals of
     ``progress`` against a count that comes too late. It is held for a few assignments only;
-    nothing foreign is called under it.
+    nothing foreign is called under it. Thousands may wait, so there are slots.
     """
+
+    __slots__ = (
+        "_early_outcome",
+        "_is_abandoned",
+        "_is_answered",
+        "_is_cancel_requested",
+        "_is_irrevocable",
+        "_lock",
+        "_outcome",
+        "_state",
+        "_subscribers",
+        "address",
+        "created",
+        "destination",
+        "ended",
+        "id",
+        "left_behind",
+        "limits",
+        "method",
+        "on_cancel",
+        "owner",
+        "progress",
+        "recent",
+        "source",
+    )
 
     def __init__(
         self,
@@ -73,8 +98,8 @@ class Operation:
         #: Whether something hidden is left that could not be removed, or not be brought back; set
         #: by the thread that drives it.
         self.left_behind = False
-        #: Wakes the driver of a cancelled operation; set by the lanes.
-        self.on_cancel: Callback = _nothing
+        #: Called with a cancelled operation, wakes who drives it; set by the lanes.
+        self.on_cancel: Callable[[Operation], None] = _ignore
         self._lock = threading.Lock()
         self._state = State.PENDING
         self._outcome: Outcome | None = None
@@ -204,7 +229,7 @@ class Operation:
             is_first = not self._is_cancel_requested
             self._is_cancel_requested = True
         if is_first:
-            self.on_cancel()
+            self.on_cancel(self)
         return True
 
     def abandon(self) -> bool:
@@ -275,7 +300,7 @@ class Operation:
             if state is State.SUCCEEDED:
                 self.progress.settle()
             due = self._take_ready()
-        self.on_cancel = _nothing
+        self.on_cancel = _ignore
         call_all(due, "a subscriber of %r", self)
 
     def _is_ready(self, early: bool) -> bool:

@@ -51,6 +51,8 @@ class RecentRate:
     anything is done (a scan) is left out.
     """
 
+    __slots__ = ("_sample",)
+
     def __init__(self) -> None:
         """Know nothing."""
         self._sample: _Sample | None = None

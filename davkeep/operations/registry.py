@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from davkeep.operations.counting import StartCount
 from davkeep.operations.lanes import Lanes
@@ -19,6 +18,7 @@ from davkeep.operations.unclaimed import Unclaimed
 from davkeep.operations.work import Conclude, IsBulk, Start, never_bulk
 from davkeep.trees.share import Place
 from davkeep.words.failure import Failure
+from davkeep.words.later import Later
 
 Clock = Callable[[], float]
 
@@ -128,9 +128,8 @@ class Registry:
             if key.joins:
                 self._by_key[key] = operation
         self._check(operation, check, conclude)
-        operation.subscribe(partial(self._tell, operation), waits=False)
-        ended = partial(self._ended, operation)
-        self.lanes.add(operation, start, conclude, ended, is_bulk, count)
+        operation.subscribe(Later(self._tell, operation), waits=False)
+        self.lanes.add(operation, start, conclude, self._ended, is_bulk, count)
         return operation
 
     def _check(self, operation: Operation, check: Check, conclude: Conclude) -> None:

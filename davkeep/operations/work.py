@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 
@@ -51,13 +51,13 @@ class Work:
     """What is to be driven. ``ended`` is called before the outcome is told.
 
     ``stand`` and ``line`` are guarded by the lanes' lock. All else belongs to the thread that
-    drives, except ``wake`` and ``is_interrupted``, which anybody may set.
+    drives, except ``is_interrupted`` and the event ``wake``, which anybody may set.
     """
 
     operation: Operation
     start: Start
     conclude: Conclude
-    ended: Callable[[], None]
+    ended: Callable[[Operation], None]
     throttle: Throttle
     is_bulk: IsBulk = never_bulk
     #: Counts what the work has before it; None if there is nothing to count, or no more.
@@ -72,7 +72,8 @@ class Work:
     #: Seconds that the throttle wanted when it was last asked.
     pause: float = 0.0
     _seen: tuple[int, int] = (0, 0)
-    wake: threading.Event = field(default_factory=threading.Event)
+    #: Ends a pause; None until there is one, since most of what waits in lines never pauses.
+    wake: threading.Event | None = None
 
     def pause_after(self, now: float) -> float:
         """Return the seconds that the throttle wants before the next step.

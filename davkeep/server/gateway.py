@@ -56,6 +56,8 @@ class Gateway(Gateway_10):
         self.pieces: Pieces | None = None
         #: Called when the client has the whole response; None: nobody wants to know.
         self.delivered: Callable[[], None] | None = None
+        #: What this request is, once its environ is let go; empty before.
+        self._label = ""
         #: Whether the connection is reset if this process ends now.
         self._is_guarded = False
 
@@ -68,7 +70,7 @@ class Gateway(Gateway_10):
     @property
     def label(self) -> str:
         """What this request is, for the log."""
-        return f"{self.env['REQUEST_METHOD']} {self.env['REQUEST_URI']}"
+        return self._label or f"{self.env['REQUEST_METHOD']} {self.env['REQUEST_URI']}"
 
     # Called by the application
 
@@ -86,7 +88,14 @@ class Gateway(Gateway_10):
         if self.interims is None:
             continues = self.env["davkeep.continues"]
             self.interims = Interims(self.req.completed, continues=continues)
+            self._let_go()
         self.waiting = waiting
+
+    def _let_go(self) -> None:
+        """Thousands may wait: what was asked is the application's to keep, as far as it has to."""
+        self._label = self.label
+        self.env = {}
+        self.req.let_go()
 
     def _open_feed(self, feed: Feed) -> Pieces:
         if not self.started_response or self.remaining_bytes_out is not None:
@@ -188,7 +197,7 @@ class Gateway(Gateway_10):
             self._fail(error.status, "The request body is incomplete or too large.")
         except Exception:
             # Whatever an application does wrong, its client gets an answer and the thread lives on.
-            _log.exception("%s %s failed", self.env["REQUEST_METHOD"], self.env["REQUEST_URI"])
+            _log.exception("%s failed", self.label)
             self._fail(500, "The server failed to answer this request.")
 
     def _emit(self, iterable: Iterable[bytes]) -> None:
@@ -231,7 +240,7 @@ class Gateway(Gateway_10):
 
     def _correct_length(self) -> None:
         """A body was declared and none came: the client is not left waiting for it."""
-        _log.warning("%s declares a body and has none", self.env["REQUEST_URI"])
+        _log.warning("%s declares a body and has none", self.label)
         fields = self.req.outheaders
         self.req.outheaders = [field for field in fields if field[0].lower() != b"content-length"]
         self.req.known_length = 0

@@ -43,8 +43,21 @@ class Request(HTTPRequest):
     own.
     """
 
+    body: Body
     #: cheroot's stub says str, its code keeps bytes.
     status: bytes  # type: ignore[assignment]
+
+    #: Beyond 30 attributes, cheroot's included, Python gives each object a dictionary of its own.
+    __slots__ = (
+        "_awaits_continue",
+        "_framing",
+        "_head",
+        "body",
+        "environ",
+        "known_length",
+        "target",
+        "version",
+    )
 
     def __init__(self, server: "Server", conn: "Connection") -> None:
         super().__init__(server, conn)
@@ -53,7 +66,6 @@ class Request(HTTPRequest):
         self.version = (1, 0)
         #: The request target as it was sent.
         self.target = b""
-        self.body: Body
         #: Size of the response's body in bytes where it is known though the application does not
         #: declare it.
         self.known_length: int | None = None
@@ -115,6 +127,12 @@ class Request(HTTPRequest):
             self._awaits_continue = False
             self.conn.wfile.write(CONTINUE)
             self.environ["davkeep.continues"] = 1
+
+    def let_go(self) -> None:
+        """Forget what was asked, and the buffer that the body was read through."""
+        self.inheaders = self.environ = {}
+        self.target = self.uri = self.path = self.qs = self.authority = b""
+        self.rfile = None
 
     @property
     def is_complete(self) -> bool:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from davkeep.settings import paths, sample, secrets, state, users, yaml_file
+from davkeep.settings import paths, sample, secrets, state, users
 from davkeep.settings.change import changed
 from davkeep.words.configuration import Configuration, ConfigurationError, SharedFolder, parse
 
@@ -60,6 +60,9 @@ def read(path: str | None) -> Configuration:
     if path is None:
         return parse(None)
     try:
+        # What there is no file for does not wait for YAML.
+        from davkeep.settings import yaml_file
+
         return parse(yaml_file.read(path))
     except ConfigurationError as error:
         raise error.prefixed(path) from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from davkeep.trees.names import folded
 
@@ -42,5 +43,10 @@ class Place:
 
 def place_of(names: Iterable[str], identities: tuple[Identity, ...]) -> Place:
     """Build a place from the names below ``/`` and the directories that hold them."""
-    steps = zip(identities, names, strict=False)
-    return Place(tuple((*identity, folded(name)) for identity, name in steps), identities)
+    return Place(tuple(map(_step, identities, names)), identities)
+
+
+@lru_cache(maxsize=1024)
+def _step(above: Identity, name: str) -> tuple[int, int, str]:
+    """One step down; thousands of places have most of theirs in common."""
+    return (*above, folded(name))

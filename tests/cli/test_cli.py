@@ -164,3 +164,23 @@ def test_the_module_is_the_same_program() -> None:
         [*program, "serve", "/nonexistent"], capture_output=True, text=True, check=False
     )
     assert (refused.returncode, refused.stderr) == (2, "davkeep: ROOT: /nonexistent is no folder\n")
+
+
+#: Prints which of the modules named were imported by a command line that is refused at the end.
+IMPORTED = """
+import sys
+from davkeep import cli
+cli.main({arguments!r})
+import davkeep.app
+print(*sorted({{"davkeep.client", "h11", "rich", "yaml"}} & set(sys.modules)))
+"""
+
+
+def test_what_serves_does_not_wait_for_what_asks() -> None:
+    """`serve` imports none of the client's libraries, and no YAML without a file."""
+    program = IMPORTED.format(arguments=["serve", "/nonexistent"])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("\n", "davkeep: ROOT: /nonexistent is no folder\n")
+    program = IMPORTED.format(arguments=["serve", "-c", "/dev/null", "/nonexistent"])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "yaml\n"

@@ -180,7 +180,7 @@ def test_what_ended_after_all(server: Inside) -> None:
     """A cancel that came too late to be heard is no success."""
     held = server.begin()
 
-    def effect() -> None:
+    def effect(_: object) -> None:
         held.operation.reach_effective_point()
         held._opened.set()
 

@@ -99,7 +99,7 @@ class Bench:
     ) -> Operation:
         """Admit work without driving it."""
         operation = Operation(owner=owner, method="COPY", source="/a", created=0.0)
-        self.lanes.add(operation, start, conclude or self._conclude, lambda: None)
+        self.lanes.add(operation, start, conclude or self._conclude, lambda _: None)
         return operation
 
     def queue(self, start: Callable[[Operation], Steps], *, owner: str = "ann") -> Operation:

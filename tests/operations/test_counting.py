@@ -258,7 +258,7 @@ class Copying:
             operation,
             self.start,
             lambda _: Outcome(201),
-            lambda: None,
+            lambda _: None,
             count=self.count,
         )
         bench.lanes.drive_inline(operation, 0.0)
@@ -310,7 +310,7 @@ def test_many_that_wait_open_nothing(throttled: Any, share: Share) -> None:
             waiting[-1],
             copying.start,
             lambda _: Outcome(201),
-            lambda: None,
+            lambda _: None,
             lambda: True,
             copying.count,
         )
@@ -351,7 +351,7 @@ def test_short_work_is_never_counted(make_bench: Callable[..., Any]) -> None:
     for name, start in (("short", short), ("long", long)):
         operation = Operation(owner="ann", method="COPY", source="/a", created=0.0)
         counted = lambda name=name: noted(name)  # noqa: E731
-        bench.lanes.add(operation, start, lambda _: Outcome(201), lambda: None, count=counted)
+        bench.lanes.add(operation, start, lambda _: Outcome(201), lambda _: None, count=counted)
         bench.lanes.drive_inline(operation, 0.0)
     gate.wait()
     bench.clock.advance(COUNT_AFTER)

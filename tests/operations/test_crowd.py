@@ -32,7 +32,7 @@ class Crowd:
     def admit(self, *, is_bulk: Callable[[], bool], start: Any = _copy) -> Operation:
         """Admit one more, and have it driven by the thread of its request."""
         operation = Operation(owner="ann", method="COPY", source="/b", created=0.0)
-        self.bench.lanes.add(operation, start, lambda _: Outcome(201), lambda: None, is_bulk)
+        self.bench.lanes.add(operation, start, lambda _: Outcome(201), lambda _: None, is_bulk)
         self.bench.lanes.drive_inline(operation, 0.25)
         return operation
 
@@ -87,7 +87,7 @@ def test_without_a_crowd_nobody_looks(bench: Any) -> None:
         raise AssertionError("looked")
 
     operation = Operation(owner="ann", method="COPY", source="/b", created=0.0)
-    bench.lanes.add(operation, _copy, lambda _: Outcome(201), lambda: None, look)
+    bench.lanes.add(operation, _copy, lambda _: Outcome(201), lambda _: None, look)
     bench.lanes.drive_inline(operation, 0.25)
     assert operation.outcome == Outcome(201)
 

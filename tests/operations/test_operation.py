@@ -93,7 +93,7 @@ def test_an_operation_ends_once(operation: Operation) -> None:
 def test_cancelling_wakes_the_driver_once(operation: Operation) -> None:
     """A cancel asked for twice is one cancel."""
     woken: list[str] = []
-    operation.on_cancel = lambda: woken.append("woken")
+    operation.on_cancel = lambda _: woken.append("woken")
     assert operation.cancel()
     assert operation.cancel()
     assert operation.is_cancel_due

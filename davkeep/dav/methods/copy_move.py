@@ -13,7 +13,7 @@ from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
-from davkeep.operations import Mode, Operation, Page, RepeatKey
+from davkeep.operations import Ending, Mode, Operation, Outcome, Page, RepeatKey
 from davkeep.trees.bulk import is_bulk
 from davkeep.trees.copy import copy
 from davkeep.trees.counting import Count, count
@@ -46,6 +46,31 @@ class Wish:
         source.stat()
         provider, segments = self.destination
         return source, opened.enter_context(provider.member(segments, follow_last=False))
+
+    def is_bulk(self) -> bool:
+        """Whether it may wait unbegun. A MOVE may not: most are one rename."""
+        if self.is_move:
+            return False
+        try:
+            with ExitStack() as opened:
+                return is_bulk(self.entries(opened)[0], depth_infinity=self.depth_infinity)
+        except (OSError, Failure):
+            # It begins, and tells its client why it cannot go on.
+            return False
+
+    def count(self) -> Count:
+        """What there is to copy, counted ahead of it; opens the source when it begins."""
+        provider, segments = self.source
+        with provider.existing(segments, follow_last=not self.is_move) as source:
+            follow = source.share.follow_symlinks and not self.is_move
+            depth = self.depth_infinity
+            return (yield from count(source, depth_infinity=depth, follow_links=follow))
+
+    def conclude(self, ending: Ending) -> Outcome:
+        """The outcome of how it ended."""
+        (source, here), (destination, there) = self.source, self.destination
+        sides = Sides(partial(source.member_href, here), partial(destination.member_href, there))
+        return conclusion(sides)(ending)
 
 
 def copy_move(site: Site, request: Request) -> Reply:
@@ -93,9 +118,9 @@ def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
         key,
         partial(_look, site, request, wish),
         partial(_start, site, wish),
-        conclusion(_sides(wish)),
-        is_bulk=partial(_is_bulk, wish),
-        count=partial(_count, wish),
+        wish.conclude,
+        is_bulk=wish.is_bulk,
+        count=wish.count,
     )
     return deliver(site, request, operation)
 
@@ -152,34 +177,6 @@ def _reservations(wish: Wish, source: Entry, destination: Entry) -> Sequence[tup
     ]
 
 
-def _sides(wish: Wish) -> Sides:
-    return Sides(
-        source=partial(wish.source[0].member_href, wish.source[1]),
-        destination=partial(wish.destination[0].member_href, wish.destination[1]),
-    )
-
-
-def _is_bulk(wish: Wish) -> bool:
-    """Whether it may wait unbegun. A MOVE may not: most are one rename."""
-    if wish.is_move:
-        return False
-    try:
-        with ExitStack() as opened:
-            return is_bulk(wish.entries(opened)[0], depth_infinity=wish.depth_infinity)
-    except (OSError, Failure):
-        # It begins, and tells its client why it cannot go on.
-        return False
-
-
-def _count(wish: Wish) -> Count:
-    """What the operation has to copy, counted ahead of it; opens the source when it begins."""
-    provider, segments = wish.source
-    with provider.existing(segments, follow_last=not wish.is_move) as source:
-        follow = source.share.follow_symlinks and not wish.is_move
-        depth = wish.depth_infinity
-        return (yield from count(source, depth_infinity=depth, follow_links=follow))
-
-
 def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
     """The work, which opens what it needs only when it begins."""
     with ExitStack() as opened:
@@ -212,6 +209,6 @@ def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> St
 def _take_effect(page: Page, operation: Operation, control: Control, wish: Wish) -> None:
     """The store first: it may fail, and the operation cannot take the moment back."""
     settled = control.settled
-    outcome = None if settled is None else conclusion(_sides(wish))(settled)
+    outcome = None if settled is None else wish.conclude(settled)
     page.transfer(outcome, is_move=wish.is_move)
     operation.reach_effective_point(outcome)

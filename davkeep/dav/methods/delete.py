@@ -16,6 +16,7 @@ from davkeep.trees.remove import remove
 from davkeep.trees.share import Entry, Kind, Place, kind_of
 from davkeep.trees.steps import Steps
 from davkeep.words.fields import Depth, parse_depth
+from davkeep.words.urls import Segments
 
 
 def delete(site: Site, request: Request) -> Reply:
@@ -46,14 +47,14 @@ def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> 
         site,
         key,
         partial(_look, site, request, provider),
-        partial(_start, site, request, provider),
-        _conclusion(provider, request),
+        partial(_start, site, provider, request.segments),
+        _conclusion(provider, request.segments),
     )
     return deliver(site, request, operation)
 
 
-def _conclusion(provider: Provider, request: Request) -> Conclude:
-    return conclusion(Sides(source=partial(provider.member_href, request.segments)))
+def _conclusion(provider: Provider, segments: Segments) -> Conclude:
+    return conclusion(Sides(source=partial(provider.member_href, segments)))
 
 
 def _look(site: Site, request: Request, provider: Provider) -> Findings:
@@ -78,12 +79,12 @@ def _check(
     return locks
 
 
-def _start(site: Site, request: Request, provider: Provider, operation: Operation) -> Steps:
+def _start(site: Site, provider: Provider, segments: Segments, operation: Operation) -> Steps:
     with (
-        provider.existing(request.segments, follow_last=False) as entry,
+        provider.existing(segments, follow_last=False) as entry,
         site.working(operation, entry) as (control, page),
     ):
-        conclude = _conclusion(provider, request)
+        conclude = _conclusion(provider, segments)
         removal = Removal(site.stored, page, entry, control.staging_name)
 
         def out_of_sight() -> None:

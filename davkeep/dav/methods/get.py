@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator
 from secrets import token_hex
+from typing import Any
 
 from davkeep.dav.answers import Answer, Field, Sendable
 from davkeep.dav.checks import check_conditions
 from davkeep.dav.media import media_type
-from davkeep.dav.request import Request
+from davkeep.dav.request import Recipient, Request
 from davkeep.dav.site import Site
 from davkeep.keepalive import FileContent, FileSlice, NoAnswer
 from davkeep.trees.share import Entry, etag_of
@@ -34,7 +35,7 @@ def get(site: Site, request: Request) -> Sendable:
     except IsADirectoryError:
         if "davkeep.browse" not in request.environ:
             raise Failure(403, "The directory browser is switched off.") from None
-        return Browsed()
+        return Browsed(request.environ)
     content = Content(fd)
     try:
         status = os.fstat(fd)
@@ -48,11 +49,14 @@ def get(site: Site, request: Request) -> Sendable:
 class Browsed(Sendable):
     """A collection, of which the directory browser makes a page."""
 
-    def send(self, request: Request) -> Iterable[bytes]:
-        """Have it answer the request."""
-        page: Iterable[bytes] = request.environ["davkeep.browse"](
-            request.environ, request.start_response
-        )
+    def __init__(self, environ: dict[str, Any]) -> None:
+        """``environ``: of the request."""
+        self._environ = environ
+
+    def send(self, recipient: Recipient) -> Iterable[bytes]:
+        """Have the browser answer."""
+        browse = self._environ["davkeep.browse"]
+        page: Iterable[bytes] = browse(self._environ, recipient.start_response)
         return page
 
 
