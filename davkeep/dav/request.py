@@ -1,10 +1,11 @@
 """One request, as the handlers see it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
 from davkeep.dav.authorisation import may_use
+from davkeep.dav.blocks import arriving
 from davkeep.dav.shares import Provider, Shares, refuse_reserved
 from davkeep.dav.xml import MAX_BODY
 from davkeep.keepalive import Exchange, IncompleteBody
@@ -167,14 +168,14 @@ class Request(Recipient):
         blocks: list[bytes] = []
         size = 0
         for block in self.blocks(BLOCK):
-            blocks.append(block)
+            blocks.append(bytes(block))
             size += len(block)
             if size > MAX_BODY:
                 raise Failure(413, f"An XML body has at most {MAX_BODY} bytes.")
         return b"".join(blocks)
 
-    def blocks(self, size: int) -> Iterable[bytes]:
-        """The body in blocks of at most ``size`` bytes, as they arrive.
+    def blocks(self, size: int) -> Iterator[memoryview]:
+        """The body as it arrives, at first in blocks of at most ``size`` bytes (see `arriving`).
 
         Raises Failure 400, 408 or 413 when it does not arrive as a whole.
         """
@@ -182,8 +183,7 @@ class Request(Recipient):
         if self.body_length == 0:
             return
         try:
-            while block := stream.read1(size):
-                yield block
+            yield from arriving(stream, size, self.body_length)
         except IncompleteBody as error:
             raise Failure(error.status, "The request body is not complete.") from error
 

@@ -232,7 +232,7 @@ class Request(HTTPRequest):
             raise ValueError("a part of a file needs a Content-Length")
         if self._framing is None or not self._framing.has_body:
             return
-        self._send(b"")
+        self._send(b"", more=True)
         if self.conn.wfile.write_file(part.fd, part.position, part.length) < part.length:
             raise NoAnswer("the file got shorter while it was sent")
 
@@ -247,7 +247,7 @@ class Request(HTTPRequest):
         self.ensure_headers_sent()
         self._send(b"")
 
-    def _send(self, block: bytes) -> None:
+    def _send(self, block: bytes, *, more: bool = False) -> None:
         head, self._head = self._head, b""
         if head or block:
-            self.conn.wfile.write(head + block if head else block)
+            self.conn.wfile.write(head + block if head else block, more=more)

@@ -14,6 +14,9 @@ LINE_BLOCK = 16 * 1024
 #: Seconds by which a deadline may be missed.
 HEED = 0.05
 
+#: Least room, in bytes, for which TLS records are gathered: those of an upload.
+GATHERED = 64 * 1024
+
 #: Bytes written in one call, so that the timeout counts for a block and not for a whole response.
 WRITE_BLOCK = 64 * 1024
 
@@ -38,7 +41,10 @@ class Inlet:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._buffer = bytearray()
+        #: What broke the connection after something had come that was read first.
+        self._broken: OSError | None = None
         #: Reading of `time.monotonic()` at which reading ends with TimeoutError whatever comes;
         #: None: no such moment.
         self.deadline: float | None = None
@@ -103,6 +109,8 @@ class Inlet:
             self._heed(self.deadline)
         self.waits_since = time.monotonic()
         try:
+            if self._broken is not None:
+                raise self._broken
             count = self._socket.recv_into(view)
         except TimeoutError:
             raise
@@ -110,7 +118,25 @@ class Inlet:
             raise Disconnected(f"reading: {error}") from error
         finally:
             self.waits_since = None
+        if self._is_tls and count and len(view) >= GATHERED:
+            count += self._gather(view[count:])
         self.received += count
+        return count
+
+    def _gather(self, view: memoryview) -> int:
+        """Take the TLS records that are here, of which one read gives only the first."""
+        count = 0
+        timeout = self._socket.gettimeout()
+        self._socket.settimeout(0)
+        try:
+            while count < len(view) and (more := self._socket.recv_into(view[count:])):
+                count += more
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as error:
+            self._broken = error
+        finally:
+            self._socket.settimeout(timeout)
         return count
 
     def _heed(self, deadline: float) -> None:
@@ -134,13 +160,14 @@ class Outlet:
         #: Reading of `time.monotonic()` since which a write waits for the peer; None: none does.
         self.waits_since: float | None = None
 
-    def write(self, block: bytes) -> None:
-        """Write all of it."""
+    def write(self, block: bytes, *, more: bool = False) -> None:
+        """Write all of it; with ``more``, a part of a file follows at once and may go with it."""
         view = memoryview(block)
+        flags = socket.MSG_MORE if more and self._kernel_sends else 0
         try:
             while view:
                 self.waits_since = time.monotonic()
-                view = view[self._socket.send(view[:WRITE_BLOCK]) :]
+                view = view[self._socket.send(view[:WRITE_BLOCK], flags) :]
         except OSError as error:
             raise Disconnected(f"writing: {error}") from error
         finally:

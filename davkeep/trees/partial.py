@@ -49,7 +49,7 @@ class Partial(Closing):
         except OSError as error:
             raise destination_error(error) from error
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Write on."""
         try:
             write_all(self.fd, block)

@@ -56,7 +56,7 @@ class Patch(Closing):
         """Whether the time that was asked for could be set."""
         return self._whole is not None and self._whole.has_time
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Append to the part. Raises DestinationError (507, 403, 500)."""
         self._part.write(block)
 

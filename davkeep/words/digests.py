@@ -39,7 +39,7 @@ class Digest(NamedTuple):
 class Hash(Protocol):
     """What takes content in pieces; as hashlib has it."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: bytes | memoryview, /) -> None: ...
 
     def digest(self) -> bytes: ...
 
@@ -50,7 +50,7 @@ class _Adler32:
     def __init__(self) -> None:
         self._value = zlib.adler32(b"")
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         self._value = zlib.adler32(data, self._value)
 
     def digest(self) -> bytes:
@@ -189,7 +189,7 @@ class Verification:
         """Whether there is anything to verify."""
         return bool(self._digests)
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """The next piece of content."""
         for each in self._hashes.values():
             each.update(block)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 
 from harness.server import Serve
@@ -52,6 +53,36 @@ def test_ranges(connect: Any) -> None:
         CONTENT[5:10],
         CONTENT[100_000:4_200_001],
     ]
+
+
+def test_conditions(connect: Any) -> None:
+    """304 and 412 without content, 416, and all of it where `If-Range` names another file."""
+    client = connect()
+    etag = client.ask("HEAD", "/large").fields["Etag"]
+    unchanged = client.ask("GET", "/large", {"If-None-Match": etag})
+    assert (unchanged.status, unchanged.body) == (304, b"")
+    assert client.ask("GET", "/large", {"If-Match": '"another"'}).status == 412
+    assert client.ask("GET", "/large", {"Range": f"bytes={len(CONTENT)}-"}).status == 416
+    for condition, status, body in ((etag, 206, CONTENT[-2_000_000:]), ('"x"', 200, CONTENT)):
+        some = client.ask("GET", "/large", {"Range": "bytes=-2000000", "If-Range": condition})
+        assert (some.status, some.body) == (status, body)
+
+
+def test_a_file_that_is_replaced(connect: Any, root: Path) -> None:
+    """All of the old one comes, and then all of the new one."""
+    old = CONTENT * 8
+    (root / "large").write_bytes(old)
+    client = connect()
+    client.send("GET", "/large")
+    answer = client.event()
+    (root / "new").write_bytes(CONTENT)
+    (root / "new").replace(root / "large")
+    body = bytearray()
+    while not isinstance(piece := client.event(), h11.EndOfMessage):
+        body += piece.data
+    assert (answer.status_code, bytes(body)) == (200, old)
+    client.ready()
+    assert client.ask("GET", "/large").body == CONTENT
 
 
 def test_a_file_that_gets_shorter(connect: Any, root: Path) -> None:

@@ -43,7 +43,7 @@ class Transfer:
         """Whether the one part is the whole file."""
         return self.part.length == self.part.total
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes | memoryview) -> None:
         """Write on; what was there from the beginning of the part on is gone.
 
         Raises Failure 400 for more than the range has, 409 after a stop, DestinationError.
