@@ -72,6 +72,7 @@ class Site:
         """The control of an operation's work, and its page in the journal."""
         control = self.control(operation.id)
         control.progress = operation.progress
+        control.helpers = operation.helpers
         page = Page(
             self.journal,
             self.stored,

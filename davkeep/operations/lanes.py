@@ -3,7 +3,9 @@
 Work begins in the thread of its request (``drive_inline``), so that its first moments never wait
 for a slot. What is not over by then goes into the line of its lane. Short work has threads of
 its own, which take turns in small slices; bulk work has as many slots as there are ``workers``.
-Where too many that have begun wait already (``crowd``), bulk work goes into its line unbegun.
+Where too many that have begun wait already (``crowd``), bulk work goes into its line unbegun. All
+threads that drive bulk work pass one ``gate``; work that is seen there to wait for a disk or a
+network is lent ``helpers``.
 
 At every moment one party owns a generator: one thread, or one line. A thread gives it away only
 at a checkpoint, under the lock, and looks there once more whether the work was cancelled; who
@@ -17,17 +19,20 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 
-from davkeep.operations.attempt import attempt
+from davkeep.operations.attempt import Bug, attempt
 from davkeep.operations.counting import CountingThread, StartCount
 from davkeep.operations.crowd import MOST_BEGUN
+from davkeep.operations.gate import Gate
+from davkeep.operations.helpers import Helpers
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome, cancelled, interrupted
 from davkeep.operations.remains import what_remains
 from davkeep.operations.state import State
 from davkeep.operations.throttle import Limits, Throttle
 from davkeep.operations.turns import QUANTUM, SHORT_QUANTUM, Driver, Turns, hands_over, yields_slot
-from davkeep.operations.work import Conclude, IsBulk, Stand, Start, Work, never_bulk
-from davkeep.trees.steps import Lane
+from davkeep.operations.work import Conclude, Ending, IsBulk, Stand, Start, Work, never_bulk
+from davkeep.trees.steps import Lane, Submit
+from davkeep.words.later import Later
 
 #: Threads for short work: a scan before a DELETE's rename, a swap. Two, so that one that hangs
 #: on a slow disk leaves another.
@@ -112,6 +117,8 @@ class Lanes:
         self._clock = clock
         self._wait = wait
         self._counting = CountingThread(clock)
+        self._gate = Gate()
+        self._helpers = Helpers()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._works: dict[Operation, Work] = {}
@@ -144,10 +151,16 @@ class Lanes:
         """
         work = Work(operation, start, conclude, ended, Throttle(self._limits), is_bulk, count)
         operation.limits = self._limits
+        operation.helpers = Later(self._helpers_of, work)
         with self._lock:
             self._works[operation] = work
         # What is cancelled before is undone by who drives it first.
         operation.on_cancel = self._recall
+
+    def _helpers_of(self, work: Work) -> Submit | None:
+        """What copies members of ``work``: nothing, unless it waits for a disk or a network."""
+        is_of_use = work.gate.is_free and not work.throttle.is_set
+        return self._helpers.submit if is_of_use else None
 
     def drive_inline(self, operation: Operation, seconds: float) -> None:
         """Drive in the calling thread for at most ``seconds``, then leave the rest to the lanes.
@@ -181,7 +194,8 @@ class Lanes:
                 long_waiting=len(self._lines[Driver.LONG].turns),
                 begun_waiting=self._begun_waiting,
                 driven=driven,
-                threads=sum(len(line.threads) for line in self._lines.values()),
+                threads=sum(len(line.threads) for line in self._lines.values())
+                + self._helpers.count(),
             )
 
     def stop(self, seconds: float) -> int:
@@ -210,7 +224,7 @@ class Lanes:
         while True:
             move, now = self._next_move(work, stint)
             if move is Move.GO_ON:
-                ending = work.step(now)
+                ending = self._step(work, now)
                 if ending is not None:
                     outcome = work.outcome_of(ending)
                     return self._finish(work, outcome.state, outcome)
@@ -219,6 +233,12 @@ class Lanes:
                     return None
             else:
                 return self._end_early(work)
+
+    def _step(self, work: Work, now: float) -> Ending | Bug | None:
+        """Let ``work`` go on; bulk work does so in its turn."""
+        if work.lane is not Lane.LONG:
+            return work.step(now, self._clock)
+        return self._gate.through(work.gate, lambda: work.step(self._clock(), self._clock))
 
     def _next_move(self, work: Work, stint: Stint) -> tuple[Move, float]:
         """Decide at a checkpoint, after the pause that the throttle wants; with the time then."""
@@ -333,6 +353,7 @@ class Lanes:
 
     def _take_back(self, work: Work) -> None:
         """Undo ``work`` if nobody drives it; else its driver sees the flag at its checkpoint."""
+        work.is_called = True
         if work.wake is not None:
             work.wake.set()
         if not self._claim(work):
@@ -380,6 +401,7 @@ class Lanes:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
+        self._helpers.stop()
         self._counting.stop(max(0.0, deadline - time.monotonic()))
 
 

@@ -11,6 +11,7 @@ from davkeep.operations.rate import NO_RATE, Rate, RecentRate, estimated_seconds
 from davkeep.operations.state import State, follow
 from davkeep.operations.throttle import Limits
 from davkeep.trees.counting import Totals
+from davkeep.trees.steps import Submit
 from davkeep.words.progress import Progress
 
 #: Random bytes of an identifier, so that it cannot be guessed. It is written in hexadecimal and
@@ -23,6 +24,11 @@ Callback = Callable[[], None]
 
 def _ignore(_: "Operation") -> None:
     """Stand in until somebody drives the operation."""
+
+
+def _no_helpers() -> Submit | None:
+    """Stand in until the lanes have it."""
+    return None
 
 
 class _Subscriber(NamedTuple):
@@ -60,6 +66,7 @@ class Operation:
         "created",
         "destination",
         "ended",
+        "helpers",
         "id",
         "left_behind",
         "limits",
@@ -93,6 +100,8 @@ class Operation:
         self.progress = Progress()
         self.recent = RecentRate()
         self.limits = Limits()
+        #: What copies members beside the driver, where that is of use; set by the lanes.
+        self.helpers: Callable[[], Submit | None] = _no_helpers
         #: Seconds of the epoch at which it was over; set by the registry before its end is told.
         self.ended: float | None = None
         #: Whether something hidden is left that could not be removed, or not be brought back; set
@@ -292,6 +301,17 @@ class Operation:
             due = self._take_ready()
         call_all(due, "an early subscriber of %r", self)
 
+    def recall(self) -> bool:
+        """A DELETE met what cannot go, and has to take back what is left of the tree.
+
+        From True on nobody is answered before the end; False: somebody was.
+        """
+        with self._lock:
+            if self.is_settled:
+                return False
+            self._early_outcome = None
+            return True
+
     def end(self, state: State, outcome: Outcome) -> None:
         """The work is over, undone or never began; tell all who wait."""
         with self._lock:
@@ -300,7 +320,7 @@ class Operation:
             if state is State.SUCCEEDED:
                 self.progress.settle()
             due = self._take_ready()
-        self.on_cancel = _ignore
+        self.on_cancel, self.helpers = _ignore, _no_helpers
         call_all(due, "a subscriber of %r", self)
 
     def _is_ready(self, early: bool) -> bool:

@@ -73,6 +73,11 @@ class Throttle:
         self._members = Pace(members) if members is not None else None
         self._bytes = Pace(size) if size is not None else None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a limit."""
+        return self._members is not None or self._bytes is not None
+
     def pause_after(self, now: float, members_done: int, bytes_done: int) -> float:
         """Return the seconds to wait before the work may go on."""
         members = self._members.pause_after(now, members_done) if self._members else 0.0

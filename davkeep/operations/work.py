@@ -3,12 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 
 from davkeep.operations.attempt import Bug, attempt
 from davkeep.operations.counting import StartCount
+from davkeep.operations.gate import Pass
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome, broken
 from davkeep.operations.throttle import Throttle
@@ -17,6 +18,10 @@ from davkeep.trees.steps import Lane, Result, Steps
 from davkeep.words.failure import Failure
 
 _log = logging.getLogger("davkeep.operations")
+
+#: Seconds that work goes on before its driver decides anew, where no throttle has to look at each
+#: member. Deciding costs 3 us, a file of 4 KiB in memory 14; a cancel ends a stretch at once.
+STRETCH = 0.005
 
 #: Makes the generator. It is called by the first thread that drives, never under a lock, so that
 #: what waits in a line holds no file descriptor. It may raise what the generator may.
@@ -51,7 +56,7 @@ class Work:
     """What is to be driven. ``ended`` is called before the outcome is told.
 
     ``stand`` and ``line`` are guarded by the lanes' lock. All else belongs to the thread that
-    drives, except ``is_interrupted`` and the event ``wake``, which anybody may set.
+    drives, except ``is_interrupted``, ``is_called`` and the event ``wake``, which anybody may set.
     """
 
     operation: Operation
@@ -72,6 +77,9 @@ class Work:
     #: Seconds that the throttle wanted when it was last asked.
     pause: float = 0.0
     _seen: tuple[int, int] = (0, 0)
+    gate: Pass = field(default_factory=Pass)
+    #: Whether it was taken back, so that its driver has to look.
+    is_called: bool = False
     #: Ends a pause; None until there is one, since most of what waits in lines never pauses.
     wake: threading.Event | None = None
 
@@ -89,20 +97,25 @@ class Work:
         self._seen = done
         return self.pause
 
-    def step(self, now: float) -> Ending | Bug | None:
-        """Drive to the next checkpoint; return how the work ended, None while it goes on."""
+    def step(self, now: float, clock: Callable[[], float]) -> Ending | Bug | None:
+        """Drive to the next checkpoint, or over some of them; return how the work ended, None
+        while it goes on. ``clock`` is the one that ``now`` comes from.
+        """
         if not self.has_begun:
             self.has_begun = True
             self.operation.begin()
         self.has_begun_bulk |= self.lane is Lane.LONG
         self.throttle.resume(now)
-        return attempt(self._step, "%r", self.operation)
+        return attempt(partial(self._step, now + STRETCH, clock), "%r", self.operation)
 
-    def _step(self) -> Ending | None:
+    def _step(self, until: float, clock: Callable[[], float]) -> Ending | None:
         try:
             if self.steps is None:
                 self.steps = self.start(self.operation)
             lane = next(self.steps)
+            if not self.throttle.is_set:
+                while lane is None and clock() < until and not self.is_called:
+                    lane = next(self.steps)
         except StopIteration as end:
             return _checked(end.value)
         except (OSError, Failure) as error:

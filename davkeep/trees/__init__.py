@@ -5,6 +5,7 @@ one file system, ``across`` several), ``remove``, ``upload`` (PUT) and ``collect
 ``share`` leads from a URL's segments to an entry, ``steps`` is the shape of all work. Below them:
 
     build, members, member     a copy: the whole, what is below a collection, one file
+    ahead                      files that other threads copy meanwhile
     staging, purge, emptying   the hidden entry, the swap, and getting rid of what was replaced
     removable, mounts, statx   what stands in the way of a removal
     witness, remains           what is told before names change; what a crash left of it

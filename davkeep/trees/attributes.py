@@ -11,6 +11,8 @@ from davkeep.trees.failures import WriteError, blame_destination
 
 #: Bits of a mode that are kept: permissions and the sticky bit, not setuid and setgid.
 _KEPT_BITS = 0o1777
+#: Those, setuid and setgid.
+_ALL_BITS = 0o7777
 #: Access control lists as the kernel hands them out (acl(5)).
 _ACL_ACCESS = "system.posix_acl_access"
 _ACL_DEFAULT = "system.posix_acl_default"
@@ -38,6 +40,8 @@ class AttributeCopy:
     def __init__(self) -> None:
         """Suppose that both sides have everything."""
         self._extended = True
+        #: Modes that files get by being made with them: no umask and no default ACL changes them.
+        self._given: set[int] = set()
 
     def keep(self, source_fd: int, target_fd: int, status: os.stat_result) -> None:
         """Give the target the source's extended attributes, mode and times.
@@ -51,10 +55,29 @@ class AttributeCopy:
         except OSError as error:
             blame_destination(error)
 
-    def keep_extended(self, source: int | str, target_fd: int) -> None:
+    def keep_of_made(self, source_fd: int, target_fd: int, status: os.stat_result) -> None:
+        """The same for a file that was made with its ``kept_mode``, all of them in one tree.
+
+        What was seen once, that such a mode is what the file gets, is not asked again.
+        """
+        is_given = not (self._extended and self.keep_extended(source_fd, target_fd))
+        mode = status.st_mode & _KEPT_BITS
+        try:
+            if is_given and mode not in self._given:
+                is_given = os.fstat(target_fd).st_mode & _ALL_BITS == mode
+                if is_given:
+                    self._given.add(mode)
+            if is_given:
+                _set_times(target_fd, status)
+            else:
+                _set_mode_and_times(target_fd, status)
+        except OSError as error:
+            blame_destination(error)
+
+    def keep_extended(self, source: int | str, target_fd: int) -> bool:
         """Give the target the source's user attributes and ACLs; errors as ``keep``.
 
-        What the destination's file system does not have is dropped.
+        What the destination's file system does not have is dropped. Return whether there are any.
         """
         try:
             names = os.listxattr(source)
@@ -62,10 +85,11 @@ class AttributeCopy:
             if error.errno not in _NOT_KEPT:
                 raise
             self._extended = False
-            return
-        for name in names:
-            if is_kept(name):
-                self._keep_one(source, target_fd, name)
+            return False
+        kept = [name for name in names if is_kept(name)] if names else names
+        for name in kept:
+            self._keep_one(source, target_fd, name)
+        return bool(kept)
 
     def _keep_one(self, source: int | str, target_fd: int, name: str) -> None:
         value = _value(source, name)
@@ -89,12 +113,14 @@ def _value(source: int | str, name: str) -> bytes | None:
 
 def _set_mode_and_times(fd: int, status: os.stat_result) -> None:
     # On a file of our own EPERM means that the file system has no such modes or times (vfat).
-    try:
+    with contextlib.suppress(PermissionError):
         os.fchmod(fd, status.st_mode & _KEPT_BITS)
+    _set_times(fd, status)
+
+
+def _set_times(fd: int, status: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):
         os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
-    except PermissionError:
-        with contextlib.suppress(PermissionError):
-            os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def give_attributes_of(parent_fd: int, name: str, fd: int) -> None:

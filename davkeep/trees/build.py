@@ -75,7 +75,7 @@ class Build:
             target_fd = self._staging.make_directory()
             opened.callback(os.close, target_fd)
             status = os.fstat(source_fd)
-            member = MemberCopy(self._control)
+            member = MemberCopy(self._control, is_private=True)
             if depth_infinity:
                 tree = TreeCopy(self._source, member, self._control, follow_links=self._follow)
                 self.errors = tree.errors

@@ -63,12 +63,15 @@ class ContentCopy:
         self._block_size = control.block_size
         self._kernel_copies = True
 
-    def small(self, source_fd: int, target_fd: int) -> None:
-        """Copy a file of at most ``SMALL_FILE`` bytes in one go; OSError comes from the source."""
+    def small(self, source_fd: int, target_fd: int) -> int:
+        """Copy a file of at most ``SMALL_FILE`` bytes in one go; return how many, uncounted.
+
+        OSError comes from the source.
+        """
         data = os.read(source_fd, SMALL_FILE)
         if data:
             write_all(target_fd, data)
-            self._progress.bytes_done += len(data)
+        return len(data)
 
     def steps(
         self, source_fd: int, target_fd: int, status: os.stat_result

@@ -1,5 +1,6 @@
 """Removing a collection where it stands, member by member."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Generator
@@ -38,6 +39,9 @@ class Emptying:
         self.errors: list[MemberError] = []
         #: Members removed so far.
         self.removed = 0
+        #: Whether a member was met that no mode and no later time lets go: it is immutable or
+        #: append-only, or a collection that cannot be read at all.
+        self.has_met_fixed = False
         self._progress = progress
         self._restoring = restoring
         self._levels: list[_Level] = []
@@ -61,6 +65,7 @@ class Emptying:
                     try:
                         yield from self._read(level, down.fd)
                     except OSError as error:
+                        self._note_unread(error)
                         self._block(error)
                 if level.directories:
                     self._enter(down, level.directories.pop())
@@ -87,6 +92,7 @@ class Emptying:
                     os.unlink(name, dir_fd=fd)
                 except OSError as error:
                     if not self._insist(os.unlink, fd, name, error):
+                        self.has_met_fixed |= error.errno == errno.EPERM
                         self._block(error, name)
                         continue
                 level.removed += 1
@@ -156,11 +162,15 @@ class Emptying:
         try:
             os.rmdir(name, dir_fd=parent_fd)
         except OSError:
+            self._note_unread(reason)
             self._block(reason)
             if len(self._levels) > 1:
                 self._levels[-2].is_blocked = True
             return
         self._count()
+
+    def _note_unread(self, error: OSError) -> None:
+        self.has_met_fixed |= error.errno != errno.EACCES
 
     def _count(self) -> None:
         self.removed += 1

@@ -12,7 +12,7 @@ from davkeep.trees.descent import CREATE, READ
 from davkeep.trees.failures import blame_destination
 from davkeep.trees.steps import Control
 
-#: Mode of a file until it is complete.
+#: Mode of what others could reach, until it is complete.
 _UNFINISHED = 0o600
 #: To change what has just been made, whatever its name leads to by then.
 _EXACTLY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -25,10 +25,14 @@ class MemberCopy:
     destination, and what was begun of the target is removed before.
     """
 
-    def __init__(self, control: Control, *, flush: bool = False) -> None:
-        """``flush``: each file is brought to the disk before it counts as copied."""
+    def __init__(self, control: Control, *, flush: bool = False, is_private: bool = False) -> None:
+        """``flush``: each file is brought to the disk before it counts as copied. ``is_private``:
+        the targets are in a directory that nobody else can enter, made for them alone.
+        """
         self._content = ContentCopy(control)
+        self._progress = control.progress
         self._flush = flush
+        self._is_private = is_private
         self.attributes = AttributeCopy()
 
     def file(
@@ -44,16 +48,29 @@ class MemberCopy:
         keep = False
         try:
             status = os.fstat(source_fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.ESTALE, "The file became something else")
-            if status.st_size > SMALL_FILE or is_sparse(status):
+            if not _is_small(status):
                 keep = True
                 return self._large(source_fd, status, target_dir, target)
-            self._small(source_fd, status, target_dir, target)
+            size = self._small(source_fd, status, target_dir, target)
+            self._progress.bytes_done += size
             return None
         finally:
             if not keep:
                 os.close(source_fd)
+
+    def small_file(self, source_dir: int, name: str, target_dir: int, target: str) -> int | None:
+        """Copy a small regular file in any thread; return its bytes, which are not counted.
+
+        None: it is not small, and nothing was done.
+        """
+        source_fd = os.open(name, READ, dir_fd=source_dir)
+        try:
+            status = os.fstat(source_fd)
+            if not _is_small(status):
+                return None
+            return self._small(source_fd, status, target_dir, target)
+        finally:
+            os.close(source_fd)
 
     def link(self, source_dir: int, name: str, target_dir: int, target: str) -> None:
         """Copy a symbolic link as a link."""
@@ -78,13 +95,14 @@ class MemberCopy:
         except OSError as error:
             blame_destination(error)
 
-    def _small(self, source_fd: int, status: os.stat_result, target_dir: int, target: str) -> None:
-        target_fd = _create(target_dir, target)
+    def _small(self, source_fd: int, status: os.stat_result, target_dir: int, target: str) -> int:
+        target_fd = self._create(target_dir, target, status)
         done = False
         try:
-            self._content.small(source_fd, target_fd)
+            size = self._content.small(source_fd, target_fd)
             self._finish(source_fd, target_fd, status)
             done = True
+            return size
         finally:
             os.close(target_fd)
             if not done:
@@ -96,7 +114,7 @@ class MemberCopy:
         target_fd = -1
         done = False
         try:
-            target_fd = _create(target_dir, target)
+            target_fd = self._create(target_dir, target, status)
             yield from self._content.steps(source_fd, target_fd, status)
             self._finish(source_fd, target_fd, status)
             done = True
@@ -107,23 +125,33 @@ class MemberCopy:
                 if not done:
                     _discard(target_dir, target)
 
+    def _create(self, parent_fd: int, name: str, status: os.stat_result) -> int:
+        mode = kept_mode(status.st_mode) if self._is_private else _UNFINISHED
+        try:
+            return os.open(name, CREATE, mode, dir_fd=parent_fd)
+        except OSError as error:
+            blame_destination(error)
+
     def _finish(self, source_fd: int, target_fd: int, status: os.stat_result) -> None:
-        self.attributes.keep(source_fd, target_fd, status)
+        if self._is_private:
+            self.attributes.keep_of_made(source_fd, target_fd, status)
+        else:
+            self.attributes.keep(source_fd, target_fd, status)
         if self._flush:
             flush_written(target_fd)
+
+
+def _is_small(status: os.stat_result) -> bool:
+    """Tell whether a file is copied by one read and one write; ESTALE if it is no file."""
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.ESTALE, "The file became something else")
+    return status.st_size <= SMALL_FILE and not is_sparse(status)
 
 
 def flush_written(fd: int) -> None:
     """Bring a written file to the disk; errors are the destination's."""
     try:
         os.fsync(fd)
-    except OSError as error:
-        blame_destination(error)
-
-
-def _create(parent_fd: int, name: str) -> int:
-    try:
-        return os.open(name, CREATE, _UNFINISHED, dir_fd=parent_fd)
     except OSError as error:
         blame_destination(error)
 

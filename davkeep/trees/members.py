@@ -6,6 +6,7 @@ import stat
 from collections.abc import Generator
 from typing import Literal
 
+from davkeep.trees.ahead import Ahead
 from davkeep.trees.descent import DIRECTORY, Descent
 from davkeep.trees.durability import SMALL_TREE
 from davkeep.trees.failures import WriteError, blame_destination, refuse_shortage
@@ -45,6 +46,7 @@ class TreeCopy:
         self._following = Following(source, links=follow_links)
         self._member = member
         self._control = control
+        self._ahead = Ahead(member, control.helpers)
         self._is_long = False
         self._levels: list[_Level] = []
         self._source = Descent(-1)
@@ -82,13 +84,17 @@ class TreeCopy:
     def _read(self, level: _Level) -> Generator[Lane | None, None, None]:
         """Copy the members of one directory that are no directories themselves."""
         member, source, target = self._member, self._source.fd, self._target.fd
-        with contextlib.closing(self._entries(source)) as entries:
+        with self._ahead as ahead, contextlib.closing(self._entries(source)) as entries:
             for entry in entries:
                 name = entry.name
                 if is_hidden_name(name):
                     continue
                 try:
                     if entry.is_file(follow_symlinks=False):
+                        if ahead.begins(source, target, name):
+                            if ahead.is_full:
+                                yield from self._arrived()
+                            continue
                         blocks = member.file(source, name, target, name)
                         if blocks is not None:
                             yield from self._paced(blocks)
@@ -107,6 +113,25 @@ class TreeCopy:
                 except (OSError, WriteError) as error:
                     self._note(error, name)
                 yield self._done()
+            while len(ahead):
+                yield from self._arrived()
+
+    def _arrived(self) -> Generator[Lane | None, None, None]:
+        """Wait for the first file that another thread copies, and treat it as copied here."""
+        name, future = self._ahead.take()
+        try:
+            size = future.result()
+            if size is not None:
+                self._control.progress.bytes_done += size
+            else:
+                blocks = self._member.file(self._source.fd, name, self._target.fd, name)
+                if blocks is not None:
+                    yield from self._paced(blocks)
+        except DestinationError:
+            raise
+        except (OSError, WriteError) as error:
+            self._note(error, name)
+        yield self._done()
 
     def _entries(self, fd: int) -> Generator[os.DirEntry[str], None, None]:
         """Yield what is in a directory; an error of reading it is the directory's own."""

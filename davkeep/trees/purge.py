@@ -26,6 +26,26 @@ def purge(
     return gone
 
 
+def purge_scanned(
+    parent_fd: int, name: str, control: Control
+) -> Generator[Lane | None, None, Emptying]:
+    """Remove a collection that a scan found removable, and count its members; return the emptying.
+
+    As ``purge``, but no mode is touched, so that what stays can be shown again as it was.
+    """
+    emptying = Emptying(control.progress, restoring=False)
+    gone = False
+    try:
+        yield Lane.LONG
+        yield from emptying.steps(parent_fd, name)
+        gone = not emptying.errors
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+    finally:
+        control.left_behind |= not gone
+    return emptying
+
+
 def purge_now(parent_fd: int, name: str, control: Control) -> None:
     """Remove an entry with all below it, without a checkpoint: for undoing."""
     for _ in purge(parent_fd, name, control, counted=False):

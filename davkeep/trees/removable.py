@@ -5,11 +5,13 @@ import os
 import re
 import stat
 from collections.abc import Generator
+from enum import Enum, auto
+from itertools import islice
 
 from davkeep.trees.descent import DIRECTORY, Descent
 from davkeep.trees.failures import refuse_shortage
 from davkeep.trees.mounts import busy
-from davkeep.trees.statx import Examiner
+from davkeep.trees.statx import Examiner, counts_subdirectories
 from davkeep.trees.steps import MemberError
 
 #: Members of one directory examined between two checkpoints; about 4 ms.
@@ -18,19 +20,35 @@ _STRETCH = 1024
 _CAP_FOWNER = 1 << 3
 
 
+class Look(Enum):
+    """How much a scan looks at; the times are those of 10,000 files in 100 directories in memory.
+
+    Files are always examined in a sticky directory where we may not remove everybody's.
+    """
+
+    FILES = auto()
+    """At everything: 26 ms."""
+    NAMES = auto()
+    """At collections; other members are counted, and one that is immutable is not seen: 5 ms."""
+    COLLECTIONS = auto()
+    """The same, and those are not read of which it is known that no collection is in them: 1 ms."""
+
+
 class Scan:
     """One look at every member of a collection; used once.
 
     ``blocked``: those that we could not remove, each with its reason. ``members`` counts all, the
-    root included. ``restoring``: directories of our own whose mode alone is in the way do not
-    count, since purging restores it.
+    root included, unless ``is_counted`` is false. ``restoring``: directories of our own whose mode
+    alone is in the way do not count, since purging restores it.
     """
 
-    def __init__(self, *, restoring: bool = False) -> None:
+    def __init__(self, look: Look = Look.FILES, *, restoring: bool = False) -> None:
         """Prepare a scan."""
         self.blocked: list[MemberError] = []
         self.members = 1
+        self.is_counted = True
         self._restoring = restoring
+        self._look = look
         self._examiner = Examiner()
         self._names: list[str] = []
         self._is_at_root = False
@@ -48,6 +66,8 @@ class Scan:
         self._is_at_root = False
         if fd < 0:
             return
+        if self._look is Look.COLLECTIONS and not counts_subdirectories(fd):
+            self._look = Look.NAMES
         down = Descent(fd)
         pending: list[list[str]] = [[]]
         try:
@@ -73,20 +93,38 @@ class Scan:
         """Judge the members of one directory and collect those to go down into."""
         reason, owners = self._of_directory(fd)
         is_free = reason is None and owners is None
-        is_plain = self._examiner.is_plain
         try:
             with os.scandir(fd) as entries:
-                for entry in entries:
-                    self.members += 1
-                    if not (is_free and is_plain(fd, entry.name)):
-                        self._judge(fd, entry.name, reason, owners)
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(entry.name)
-                    if not self.members % _STRETCH:
+                while stretch := list(islice(entries, _STRETCH)):
+                    self.members += len(stretch)
+                    below = [entry.name for entry in stretch if entry.is_dir(follow_symlinks=False)]
+                    if is_free and self._look is not Look.FILES:
+                        directories += [name for name in below if not self._is_leaf(fd, name)]
+                    else:
+                        directories += below
+                        for entry in stretch:
+                            self._examine(fd, entry.name, reason, owners)
+                    if len(stretch) == _STRETCH:
                         yield None
         except OSError as error:
             self._unreadable(error)
         yield None
+
+    def _is_leaf(self, fd: int, name: str) -> bool:
+        """Judge a directory; return whether nothing in it has to be looked at."""
+        if self._look is Look.COLLECTIONS and self._examiner.is_plain_leaf(fd, name):
+            is_leaf = os.access(name, os.R_OK | os.W_OK | os.X_OK, dir_fd=fd, effective_ids=True)
+            self.is_counted &= not is_leaf
+            return is_leaf
+        self._examine(fd, name, None, None)
+        return False
+
+    def _examine(
+        self, fd: int, name: str, reason: OSError | None, owners: frozenset[int] | None
+    ) -> None:
+        """Judge a member; quick for what is nothing special."""
+        if reason or owners is not None or not self._examiner.is_plain(fd, name):
+            self._judge(fd, name, reason, owners)
 
     def _unreadable(self, error: OSError) -> None:
         """The directory that is being read fails, so it stays. EBUSY is that of a mount point."""

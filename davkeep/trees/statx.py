@@ -2,13 +2,14 @@
 
 import ctypes
 import os
+import stat
 
 from davkeep.trees.system import checked, libc_function
 
 #: Neither symbolic links nor automounts are followed (statx(2)).
 _FLAGS = 0x100 | 0x800
-#: STATX_UID is asked for; the attributes come with every answer.
-_MASK = 0x8
+#: STATX_TYPE, STATX_MODE, STATX_NLINK and STATX_UID; the attributes come with every answer.
+_MASK = 0x1 | 0x2 | 0x4 | 0x8
 #: STATX_ATTR_IMMUTABLE and STATX_ATTR_APPEND: an entry with either cannot be removed, nor can a
 #: member of a directory with either.
 _PINNED = 0x10 | 0x20
@@ -20,6 +21,30 @@ _statx = libc_function(
 )
 
 
+#: Links of a directory that holds none: its own name and its ``.``.
+_LINKS_OF_A_LEAF = 2
+#: Numbers of file systems (statfs(2)) whose directories have one link more for each directory in
+#: them: ext2 to ext4, tmpfs, XFS. Others always say 1, or 2, or what they like.
+_COUNTING = frozenset((0xEF53, 0x01021994, 0x58465342))
+
+_fstatfs = libc_function("fstatfs", ctypes.c_int, ctypes.c_void_p)
+
+
+class _FileSystem(ctypes.Structure):
+    """struct statfs as far as it is read; the kernel writes no more than 120 bytes."""
+
+    _fields_ = (("kind", ctypes.c_long), ("rest", ctypes.c_uint8 * 248))
+    kind: int
+
+
+def counts_subdirectories(fd: int) -> bool:
+    """Tell whether the links of a directory say, on this file system, how many are in it."""
+    answer = _FileSystem()
+    if _statx is None or _fstatfs is None or _fstatfs(fd, ctypes.addressof(answer)):
+        return False
+    return answer.kind in _COUNTING
+
+
 class _Buffer(ctypes.Structure):
     """struct statx as far as it is read; the kernel writes 256 bytes."""
 
@@ -29,10 +54,14 @@ class _Buffer(ctypes.Structure):
         ("attributes", ctypes.c_uint64),
         ("links", ctypes.c_uint32),
         ("owner", ctypes.c_uint32),
-        ("rest", ctypes.c_uint8 * 232),
+        ("group", ctypes.c_uint32),
+        ("mode", ctypes.c_uint16),
+        ("rest", ctypes.c_uint8 * 226),
     )
     attributes: int
+    links: int
     owner: int
+    mode: int
 
 
 class Examiner:
@@ -55,6 +84,17 @@ class Examiner:
         if _statx is None or _statx(parent_fd, os.fsencode(name), _FLAGS, _MASK, self._address):
             return False
         return not self._buffer.attributes & (_PINNED | _MOUNT_ROOT)
+
+    def is_plain_leaf(self, parent_fd: int, name: str) -> bool:
+        """The same, and that it is a directory without the sticky bit whose links say that there is
+        none in it; that is true where ``counts_subdirectories`` is.
+        """
+        return (
+            self.is_plain(parent_fd, name)
+            and self._buffer.links == _LINKS_OF_A_LEAF
+            and stat.S_ISDIR(self._buffer.mode)
+            and not self._buffer.mode & stat.S_ISVTX
+        )
 
     @property
     def is_pinned(self) -> bool:

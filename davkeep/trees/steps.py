@@ -1,20 +1,25 @@
 """The shape of work: a generator that yields wherever it may be paused, slowed down or cancelled.
 
 The engine never sleeps, starts no thread and reads no clock. Whoever drives the generator decides
-about time slices, the throttle and cancelling. Closing it at a checkpoint cancels the work: what
-was staged is removed, what was out of sight comes back (the promises, DELETE).
+about time slices, the throttle and cancelling, and may lend threads that copy members meanwhile.
+Closing it at a checkpoint cancels the work: what was staged is removed, what was out of sight comes
+back (the promises, DELETE).
 """
 
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal
+from typing import Any, Literal
 
 from davkeep.trees.witness import Witness
 from davkeep.words.progress import Progress
 
 #: The most that one system call copies, in bytes, so that cancelling and the throttle act soon.
 BLOCK_SIZE = 8 * 1024 * 1024
+
+#: Has a call done by another thread, which the driver lends.
+Submit = Callable[[Callable[[], Any]], "Future[Any]"]
 
 #: Names from the root of one side down to a member; ``()`` is the root itself.
 Segments = tuple[str, ...]
@@ -69,6 +74,16 @@ def _nothing() -> None:
     """Stand in for a store when nothing depends on the tree."""
 
 
+def _alone() -> Submit | None:
+    """Stand in for a driver that lends no threads."""
+    return None
+
+
+def _always() -> bool:
+    """Stand in for a driver that has answered nobody yet."""
+    return True
+
+
 def _never() -> bool:
     """Stand in for a driver that lets all work end, or closes it to have it undone."""
     return False
@@ -85,7 +100,10 @@ class Control:
     not remove stays hidden under the staging name (or that name and a suffix, see ``staging``).
     ``settled`` is set before ``effective`` is called: what the work will return, unless what
     follows may still add errors. ``witness`` is told before names change. ``is_left`` answers
-    whether the work was left as it stands: steps that are closed then undo nothing.
+    whether the work was left as it stands: steps that are closed then undo nothing. ``recall`` is
+    asked before something comes back after the effective point although nobody cancelled it: True
+    if nobody was answered meanwhile, and nobody will be before the end. ``helpers`` is asked before
+    each small file: what copies it in another thread, because each waits for a disk or a network.
     """
 
     staging_name: str
@@ -95,6 +113,8 @@ class Control:
     effective: Callable[[], None] = _nothing
     witness: Witness = field(default_factory=Witness)
     is_left: Callable[[], bool] = _never
+    recall: Callable[[], bool] = _always
+    helpers: Callable[[], Submit | None] = _alone
     is_effective: bool = False
     settled: Result | None = None
     left_behind: bool = False

@@ -6,6 +6,7 @@ import pytest
 
 from davkeep.operations import Limits, Operation, Outcome, State
 from davkeep.operations.lanes import SHORT_THREADS, Lanes
+from davkeep.operations.turns import QUANTUM
 from davkeep.trees.steps import Lane, Result, Steps
 from davkeep.words.failure import Failure
 
@@ -301,3 +302,37 @@ def test_conclude_runs_under_no_lock(bench: Any) -> None:
     operation = bench.add(_short, conclude=conclude)
     bench.lanes.drive_inline(operation, 0.25)
     assert seen == [(1, 0)]
+
+
+def test_a_stretch_ends_when_its_work_is_cancelled(bench: Any) -> None:
+    """Work that is driven over many checkpoints at once sees a cancel at the next of them."""
+    gate = bench.gate()
+    treated: list[int] = []
+
+    def work(operation: Operation) -> Steps:
+        yield Lane.LONG
+        for member in range(1000):
+            if member == 10:
+                gate.stand()
+            treated.append(member)
+            yield None
+        return DONE
+
+    operation = bench.queue(work)
+    gate.wait()
+    assert operation.cancel()
+    gate.opened.set()
+    assert operation.wait(DEADLINE)
+    assert operation.state is State.CANCELLED
+    assert treated == list(range(11))
+
+
+def test_a_stretch_ends_with_its_time(bench: Any) -> None:
+    """Work whose members are slow is looked at after each of them, so it gives up its slot soon."""
+    gate = bench.busy()
+    ann = bench.queue(bench.noted("a", steps=3, seconds=QUANTUM), owner="ann")
+    bob = bench.queue(bench.noted("b"), owner="bob")
+    gate.opened.set()
+    assert ann.wait(DEADLINE)
+    assert bob.wait(DEADLINE)
+    assert bench.log == ["a", "b", "a", "a"]

@@ -134,6 +134,28 @@ def test_what_a_stop_undoes_is_not_answered_early(operation: Operation) -> None:
     assert not operation.mark_answered()
 
 
+def test_what_comes_back_is_not_answered_early(operation: Operation) -> None:
+    """From the moment that a DELETE takes something back, only its end is told."""
+    operation.begin()
+    operation.reach_effective_point(Outcome(204), cancellable=True)
+    assert operation.recall()
+    assert not operation.mark_answered()
+    called: list[str] = []
+    operation.subscribe(lambda: called.append("early"), early=True)
+    assert called == []
+    operation.end(State.FAILED, Outcome(207))
+    assert called == ["early"]
+    assert operation.outcome == Outcome(207)
+
+
+def test_what_was_answered_does_not_come_back(operation: Operation) -> None:
+    """Who was told that a tree is gone never sees it again."""
+    operation.begin()
+    operation.reach_effective_point(Outcome(204), cancellable=True)
+    assert operation.mark_answered()
+    assert not operation.recall()
+
+
 def test_a_copy_cannot_be_cancelled_after_its_swap(operation: Operation) -> None:
     """A cancel that comes before the swap but is not seen until after it is void."""
     operation.begin()

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,18 @@ from davkeep.trees.copy import copy
 from davkeep.trees.member import MemberCopy
 from davkeep.trees.remove import remove
 from davkeep.trees.steps import DestinationError, Lane
+
+#: A default ACL by which nobody but the owner and one user gets anything (posix_acl_xattr.h).
+DEFAULT_ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, rights, identifier)
+    for tag, rights, identifier in (
+        (0x01, 7, 0xFFFFFFFF),
+        (0x02, 4, 65534),
+        (0x04, 0, 0xFFFFFFFF),
+        (0x10, 4, 0xFFFFFFFF),
+        (0x20, 0, 0xFFFFFFFF),
+    )
+)
 
 TREE = {"d": {"f": b"one", "sub": {"g": b"two", "empty": {}}}, "file": b"new"}
 
@@ -149,6 +162,27 @@ def test_a_single_file_keeps_the_same(world: Any) -> None:
     status = (world.folder / "g").stat()
     assert (status.st_mtime_ns, stat.S_IMODE(status.st_mode)) == (123456789, 0o604)
     assert os.getxattr(world.folder / "g", "user.colour") == b"red"
+
+
+@pytest.mark.parametrize("has_acl", [False, True], ids=["plain", "default-acl"])
+@pytest.mark.parametrize("mask", [0, 0o027, 0o077])
+def test_modes_are_kept_whatever_new_files_would_get(world: Any, mask: int, has_acl: bool) -> None:
+    """Neither the umask nor the default ACL of the destination's collection takes bits away."""
+    modes = (0o644, 0o600, 0o777, 0o1664, 0o4755, 0o400)
+    world.make({"d": {f"{mode:o}-{copy}": b"x" for mode in modes for copy in range(3)}, "to": {}})
+    for mode in modes:
+        for file in (world.folder / "d").glob(f"{mode:o}-*"):
+            file.chmod(mode)
+    if has_acl:
+        os.setxattr(world.folder / "to", "system.posix_acl_default", DEFAULT_ACL)
+    before = os.umask(mask)
+    try:
+        assert world.run(copy, "d", "to/e", overwrite=False).errors == ()
+    finally:
+        os.umask(before)
+    for file in (world.folder / "to/e").iterdir():
+        wanted = int(file.name.split("-")[0], 8) & 0o1777
+        assert stat.S_IMODE(file.stat().st_mode) == wanted, file.name
 
 
 def test_setuid_and_setgid_are_dropped(world: Any) -> None:

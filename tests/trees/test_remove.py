@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from davkeep.trees.mounts import mount_points
+from davkeep.trees.removable import Look, Scan
 from davkeep.trees.remove import remove
 from davkeep.trees.steps import Lane
 
@@ -37,7 +38,7 @@ def test_members_are_counted(world: Any) -> None:
     world.make(TREE)
     totals = set()
     for _ in world.steps(remove, "d"):
-        if world.control.is_effective:
+        if world.control.progress.members_done:
             totals.add(world.control.progress.members_total)
     assert totals == {5}
     assert world.control.progress.members_done == 5
@@ -217,6 +218,110 @@ def test_an_immutable_member_and_its_collections_stay(
     assert set(world.snapshot()) == {b"d", b"d/a", b"d/a/fixed"}
     assert not world.control.is_effective
     assert world.lanes == [Lane.LONG]
+
+
+FIXED = {"d": {"a": {"fixed": b"f", "loose": b"l"}, "b": {"c": b""}, "f": b""}}
+
+
+def test_an_immutable_file_comes_back(world: Any, immutable: Callable[[Path], None]) -> None:
+    """Purging meets it: the store is told that it returns, modes are as they were, all is counted.
+
+    What it returns to is the name that the tree had.
+    """
+    world.make(FIXED)
+    (world.folder / "d/a").chmod(0o555)
+    immutable(world.folder / "d/a/fixed")
+    told = []
+    world.control.effective = lambda: told.append("out of sight")
+    world.control.recall = lambda: told.append("recalled") or True
+    world.control.witness.returning = lambda: told.append("returning")
+    result = world.run(remove, "d")
+    assert told == ["out of sight", "recalled", "returning"]
+    assert [error.path for error in result.errors] == [("a", "fixed")]
+    assert (world.folder / "d/a").stat().st_mode & 0o7777 == 0o555
+    assert world.hidden() == []
+    assert not world.control.left_behind
+    assert world.control.progress.members_done == world.control.progress.members_total == 7
+
+
+def test_an_immutable_file_stays_hidden_once_its_removal_was_answered(
+    world: Any, immutable: Callable[[Path], None]
+) -> None:
+    """Nothing comes back that somebody was told is gone."""
+    world.make(FIXED)
+    immutable(world.folder / "d/a/fixed")
+    world.control.recall = lambda: False
+    result = world.run(remove, "d")
+    assert (result.complete, result.errors) == (True, ())
+    assert world.control.is_effective
+    assert world.control.left_behind
+    assert world.hidden() == [
+        ".davkeep-test-1",
+        ".davkeep-test-1/a",
+        ".davkeep-test-1/a/fixed",
+    ]
+
+
+def test_an_immutable_file_whose_name_was_taken_stays_hidden(
+    world: Any, immutable: Callable[[Path], None]
+) -> None:
+    """It cannot come back to a name that something else has meanwhile, which is not touched."""
+    world.make(FIXED)
+    immutable(world.folder / "d/a/fixed")
+    steps = world.steps(remove, "d")
+    while not world.control.progress.members_done:
+        next(steps)
+    (world.folder / "d").write_bytes(b"mine")
+    assert world.drive(steps).errors == ()
+    assert (world.folder / "d").read_bytes() == b"mine"
+    assert world.control.left_behind
+
+
+def test_looking_at_each_file_nothing_is_out_of_sight_before(
+    world: Any, immutable: Callable[[Path], None]
+) -> None:
+    """Where the effective point is answered, an immutable file is found before it."""
+    world.make(FIXED)
+    immutable(world.folder / "d/a/fixed")
+    for _ in world.steps(remove, "d", each_file=True):
+        assert (world.folder / "d").is_dir()
+        assert not world.control.is_effective
+    assert set(world.snapshot()) == {b"d", b"d/a", b"d/a/fixed"}
+
+
+@pytest.mark.parametrize("look", Look)
+@pytest.mark.parametrize("kind", ["here", "tmpfs", "overlay"])
+def test_every_look_finds_what_stands_in_the_way(
+    new_world: Callable[..., Any],
+    mount: Callable[..., Path],
+    immutable: Callable[[Path], None],
+    tmp_path: Path,
+    kind: str,
+    look: Look,
+) -> None:
+    """Collections deep down, whatever the file system says of links; and files where they count."""
+    world = new_world(_file_system(kind, mount, tmp_path))
+    world.make({"d": {"leaf": {"f": b""}, "s": {"t": {"leaf": {}, "fixed": {"f": b""}}}, "f": b""}})
+    immutable(world.folder / "d/s/t/fixed")
+    scan = Scan(look)
+    with world.entry("d") as entry:
+        for _ in scan.steps(entry.parent_fd, entry.name):
+            pass
+    blocked = {error.path for error in scan.blocked}
+    assert blocked == {("s", "t", "fixed"), ("s", "t", "fixed", "f")}
+    assert (scan.members == 9) == scan.is_counted
+    assert scan.is_counted == (look is not Look.COLLECTIONS or kind == "overlay")
+
+
+def _file_system(kind: str, mount: Callable[..., Path], tmp_path: Path) -> Path | None:
+    if kind == "here":
+        return None
+    if kind == "tmpfs":
+        return mount("-t", "tmpfs", "tmpfs", tmp_path / "memory")
+    for name in ("lower", "upper", "work"):
+        (tmp_path / name).mkdir()
+    layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    return mount("-t", "overlay", "-o", layers, "overlay", tmp_path / "merged")
 
 
 def test_an_immutable_collection_stays_with_its_members(

@@ -11,6 +11,7 @@ from davkeep.dav.removal import Removal
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
+from davkeep.keepalive import Facts
 from davkeep.operations import Conclude, Mode, Operation, RepeatKey
 from davkeep.trees.remove import remove
 from davkeep.trees.share import Entry, Kind, Place, kind_of
@@ -47,7 +48,7 @@ def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> 
         site,
         key,
         partial(_look, site, request, provider),
-        partial(_start, site, provider, request.segments),
+        partial(_start, site, provider, request.segments, _is_answered_early(site, request)),
         _conclusion(provider, request.segments),
     )
     return deliver(site, request, operation)
@@ -79,7 +80,16 @@ def _check(
     return locks
 
 
-def _start(site: Site, provider: Provider, segments: Segments, operation: Operation) -> Steps:
+def _is_answered_early(site: Site, request: Request) -> bool:
+    """Tell whether the client is answered at the effective point, which nothing may belie."""
+    facts = Facts(version=(1, 1), user_agent=request.field("User-Agent") or "")
+    return site.plan(facts, False).client.effective_point
+
+
+def _start(
+    site: Site, provider: Provider, segments: Segments, is_early: bool, operation: Operation
+) -> Steps:
+    """``is_early``: the client is answered at the effective point."""
     with (
         provider.existing(segments, follow_last=False) as entry,
         site.working(operation, entry) as (control, page),
@@ -93,8 +103,9 @@ def _start(site: Site, provider: Provider, segments: Segments, operation: Operat
             operation.reach_effective_point(early, cancellable=True)
 
         control.effective = out_of_sight
+        control.recall = operation.recall
         try:
-            result = yield from remove(entry, control)
+            result = yield from remove(entry, control, each_file=is_early)
         finally:
             if not control.is_left():
                 removal.settle(control)
