@@ -235,8 +235,11 @@ class Lanes:
                 return self._end_early(work)
 
     def _step(self, work: Work, now: float) -> Ending | Bug | None:
-        """Let ``work`` go on; bulk work does so in its turn."""
-        if work.lane is not Lane.LONG:
+        """Let ``work`` go on; bulk work does so in its turn.
+
+        Not what is throttled: it rests after each member, and a wait for its turn would count.
+        """
+        if work.lane is not Lane.LONG or work.throttle.is_set:
             return work.step(now, self._clock)
         return self._gate.through(work.gate, lambda: work.step(self._clock(), self._clock))
 
