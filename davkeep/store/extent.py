@@ -1,12 +1,21 @@
 """How much is stored below a path, asked before it is read."""
 
 from davkeep.store.database import Database
-from davkeep.store.subtrees import BELOW, Subtree
+from davkeep.store.subtrees import BELOW, IN_SUBTREE, Subtree, check_path, subtree
 
 #: What may be read of a subtree in one go, so that no tree fills the memory: rows, and the bytes of
 #: what clients have written into them.
 MOST_ROWS = 1000
 MOST_BYTES = 1024 * 1024
+
+
+def any_under(database: Database, table: str, path: bytes) -> bool:
+    """Whether a table has a row of `path` or of anything below it. ValueError as `subtree`."""
+    check_path(path)
+    if database.is_empty(table):
+        return False
+    question = f"SELECT 1 FROM {table} WHERE {IN_SUBTREE} LIMIT 1"
+    return bool(database.rows(question, subtree(path)))
 
 
 def rows_below(database: Database, table: str, column: str, tree: Subtree) -> int | None:

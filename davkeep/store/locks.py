@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from davkeep.store.database import Database
-from davkeep.store.extent import rows_below
+from davkeep.store.extent import any_under, rows_below
 from davkeep.store.subtrees import BELOW, IN_SUBTREE, ancestors, check_path, subtree
 
 Scope: TypeAlias = Literal["exclusive", "shared"]
@@ -137,11 +137,7 @@ class Locks:
 
     def exist_under(self, path: bytes) -> bool:
         """Whether there is a lock on `path` or below it; one that has just expired may count."""
-        check_path(path)
-        if self._database.is_empty("locks"):
-            return False
-        question = f"SELECT 1 FROM locks WHERE {IN_SUBTREE} LIMIT 1"
-        return bool(self._database.rows(question, subtree(path)))
+        return any_under(self._database, "locks", path)
 
     def refresh(self, token: str, timeout: float | None) -> Lock | None:
         """Starts the lock's time anew (RFC 4918 9.10.2); None if there is no such lock."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from davkeep.store.database import Database
-from davkeep.store.extent import rows_below
+from davkeep.store.extent import any_under, rows_below
 from davkeep.store.subtrees import BELOW, IN_SUBTREE, Subtree, check_path, subtree
 from davkeep.words.fields import Depth
 
@@ -46,11 +46,7 @@ class DeadProperties:
 
     def exist_under(self, path: bytes) -> bool:
         """Whether `path` or anything below it has any."""
-        check_path(path)
-        if self._database.is_empty("properties"):
-            return False
-        question = f"SELECT 1 FROM properties WHERE {IN_SUBTREE} LIMIT 1"
-        return bool(self._database.rows(question, subtree(path)))
+        return any_under(self._database, "properties", path)
 
     def under(self, path: bytes, depth: Depth) -> dict[bytes, dict[str, bytes]]:
         """The properties of `path`, and to `depth` of what is below, where there are any.

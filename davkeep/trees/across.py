@@ -96,10 +96,10 @@ def _retire(
 ) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
     """Purge what was replaced, then the source; return what is still visible of the source."""
     if old is not None:
-        yield from purge(*old, control, counted=False)
+        yield from purge(*old, control)
     if hidden is None:
         return (yield from _removed_in_place(source))
-    yield from purge(*hidden, control, counted=False)
+    yield from purge(*hidden, control)
     return ()
 
 

@@ -59,7 +59,7 @@ def copy(
         announce(control, destination.parent_fd, settled=result)
         undo.pop_all()
     if swap.old is not None:
-        yield from purge(*swap.old, control, counted=False)
+        yield from purge(*swap.old, control)
     return result
 
 

@@ -52,7 +52,7 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
         announce(control, source.parent_fd, destination.parent_fd, settled=result)
         undo.pop_all()
     if renaming.old is not None:
-        yield from purge(*renaming.old, control, counted=False)
+        yield from purge(*renaming.old, control)
     return result
 
 

@@ -8,19 +8,17 @@ from davkeep.trees.emptying import Emptying
 from davkeep.trees.steps import Control, Lane
 
 
-def purge(
-    parent_fd: int, name: str, control: Control, *, counted: bool
-) -> Generator[Lane | None, None, bool]:
+def purge(parent_fd: int, name: str, control: Control) -> Generator[Lane | None, None, bool]:
     """Remove an entry with all below it, yielding after each member; return whether it is gone.
 
-    A collection is bulk work. Restores u+rwx on directories that lack it. ``counted``: members add
-    to the progress. What was replaced, or is being undone, is no progress of what was asked for.
-    Raises no OSError: what cannot be removed stays, and ``control.left_behind`` tells, also when
-    the steps are closed before the end.
+    A collection is bulk work. Restores u+rwx on directories that lack it. Members do not add to the
+    progress: what was replaced, or is being undone, is no progress of what was asked for. Raises no
+    OSError: what cannot be removed stays, and ``control.left_behind`` tells, also when the steps
+    are closed before the end.
     """
     gone = False
     try:
-        gone = yield from _purge(parent_fd, name, control, counted=counted)
+        gone = yield from _purge(parent_fd, name)
     finally:
         control.left_behind |= not gone
     return gone
@@ -48,20 +46,17 @@ def purge_scanned(
 
 def purge_now(parent_fd: int, name: str, control: Control) -> None:
     """Remove an entry with all below it, without a checkpoint: for undoing."""
-    for _ in purge(parent_fd, name, control, counted=False):
+    for _ in purge(parent_fd, name, control):
         pass
 
 
-def _purge(
-    parent_fd: int, name: str, control: Control, *, counted: bool
-) -> Generator[Lane | None, None, bool]:
+def _purge(parent_fd: int, name: str) -> Generator[Lane | None, None, bool]:
     try:
         if not stat.S_ISDIR(os.lstat(name, dir_fd=parent_fd).st_mode):
             os.unlink(name, dir_fd=parent_fd)
-            control.progress.members_done += int(counted)
             return True
         yield Lane.LONG
-        emptying = Emptying(control.progress if counted else None, restoring=True)
+        emptying = Emptying(None, restoring=True)
         yield from emptying.steps(parent_fd, name)
     except OSError as error:
         return isinstance(error, FileNotFoundError)

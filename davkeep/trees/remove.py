@@ -133,7 +133,7 @@ def _purge_rest(hidden: Name, control: Control) -> Generator[Lane | None, None, 
     """Do with what stayed, if anything did, what can be done for things out of sight."""
     if control.left_behind:
         control.left_behind = False
-        yield from purge(*hidden, control, counted=False)
+        yield from purge(*hidden, control)
 
 
 def _without_the_rest(emptying: Emptying) -> Result:

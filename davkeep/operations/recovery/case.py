@@ -251,7 +251,7 @@ class Case(Closing):
         control = Control(self.record.staging)
         for parent_fd, _ in self._names:
             for hidden in hidden_names(parent_fd, self.record.staging):
-                for _ in purge(*hidden, control, counted=False):
+                for _ in purge(*hidden, control):
                     yield None
         if control.left_behind:
             _log.warning("something hidden cannot be removed: %s", self.record.staging)

@@ -120,7 +120,7 @@ class Uploads(Closing):
         """Remove what was found."""
         for name in self._found:
             control = Control(name[1])
-            for _ in purge(*name, control, counted=False):
+            for _ in purge(*name, control):
                 yield None
             _log.warning(
                 "%s what an upload had staged: %s",
