@@ -28,8 +28,8 @@ from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads as StoredUploads
+from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Share
-from davkeep.trees.staging import UPLOAD
 from davkeep.webhooks import Receiver, Webhooks
 from davkeep.words.configuration import Configuration, ConfigurationError
 

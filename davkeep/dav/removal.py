@@ -26,8 +26,6 @@ class Removal:
         self._page = page
         self._share = entry.share
         self._path = entry.path
-        self._parent_fd = entry.parent_fd
-        self._name = hidden
         self._hidden = os.path.join(os.path.dirname(entry.path), os.fsencode(hidden))
         self._ended: list[Lock] = []
         self._is_out = False
@@ -37,14 +35,7 @@ class Removal:
 
         ``outcome``: how the removal will end, if that is settled.
         """
-        try:
-            self._ended = self._page.removal(self._hidden, outcome)
-        except StoreError as error:
-            if os.access(self._name, os.F_OK, dir_fd=self._parent_fd, follow_symlinks=False):
-                raise
-            # It is gone for good, and a DELETE that was done is no failure.
-            _log.error("what is stored about a deleted entry stays for now: %s", error)
-            return
+        self._ended = self._page.removal(self._hidden, outcome)
         self._is_out = True
 
     def _forget_hidden(self) -> None:
@@ -56,15 +47,18 @@ class Removal:
     def settle(self, control: Control) -> None:
         """When the engine is done, however that ended."""
         try:
-            if not self._is_out:
-                if self._share.root.is_there():
-                    self._stored.forget_vanished(self._path)
-            elif control.left_behind:
-                # It is purged, or brought back, by a later start, which settles this too.
-                pass
-            elif control.is_effective:
-                self._forget_hidden()
-            else:
-                self._page.brought_back(self._hidden, self._ended)
+            self._settle(control)
         except StoreError as error:
+            # The page stays open then, and is closed as soon as it can be written.
             _log.error("what is stored about a deleted entry could not be settled: %s", error)
+
+    def _settle(self, control: Control) -> None:
+        if control.left_behind:
+            # It is purged, or brought back, later on, which settles this too.
+            return
+        if self._page.is_returning:
+            self._page.brought_back(self._hidden, self._ended)
+        elif self._is_out:
+            self._forget_hidden()
+        elif self._share.root.is_there():
+            self._stored.forget_vanished(self._path)

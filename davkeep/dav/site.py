@@ -16,8 +16,8 @@ from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Entry, Place
-from davkeep.trees.staging import UPLOAD
 from davkeep.trees.steps import BLOCK_SIZE, Control
 from davkeep.words.configuration import Configuration
 

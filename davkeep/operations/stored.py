@@ -47,6 +47,12 @@ class Stored:
         kept = [lock.token for lock in self.locks.covering(destination)]
         self.locks.end_at_or_below(destination, keep=kept)
 
+    def removed(self, path: bytes) -> None:
+        """What had a name is gone for good, with its locks and properties."""
+        with self.database.transaction():
+            self.locks.end_at_or_below(path)
+            self.properties.remove(path)
+
     def hidden(self, path: bytes, hidden: bytes) -> list[Lock]:
         """A tree is out of sight; return the locks that ended with that."""
         with self.database.transaction():
@@ -68,8 +74,7 @@ class Stored:
         The caller has reserved the tree: nothing is made there between the look and the change. It
         has also seen that the share is there.
         """
-        locks = [*self.locks.covering(path), *self.locks.below(path)]
-        tokens = [lock.token for lock in locks if _is_gone(lock.path)]
+        tokens = self._vanished_locks(path)
         members = [each for each in self.properties.under(path, "infinity") if _is_gone(each)]
         if not (tokens or members):
             return
@@ -78,6 +83,14 @@ class Stored:
                 self.locks.release(token)
             for member in members:
                 self.properties.remove(member)
+
+    def dismiss_vanished(self, path: bytes) -> None:
+        """The locks of what is gone at or below ``path`` count for nothing, written or not."""
+        self.locks.dismiss(self._vanished_locks(path))
+
+    def _vanished_locks(self, path: bytes) -> list[str]:
+        locks = [*self.locks.covering(path), *self.locks.below(path)]
+        return [lock.token for lock in locks if _is_gone(lock.path)]
 
 
 def _is_gone(path: bytes) -> bool:

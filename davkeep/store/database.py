@@ -5,7 +5,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -47,6 +47,8 @@ class Database:
         self._flushes = flushes
         #: For each table the number of changes when it was looked at, and whether it was empty.
         self._emptiness: dict[str, tuple[int, bool]] = {}
+        #: What is to be done once the transaction under way is committed.
+        self._committed: list[Callable[[], object]] = []
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         #: Guards the connection. It is held from the beginning of a transaction to its end, and by
         #: whoever asks something outside of one until the answer is complete.
@@ -90,6 +92,7 @@ class Database:
                 self._begin(durable=durable and self._flushes)
             else:
                 self._connection.execute("SAVEPOINT inner")
+            noted = len(self._committed)
             completed = False
             try:
                 yield self._connection
@@ -100,7 +103,21 @@ class Database:
                 completed = True
             finally:
                 if not completed:
+                    del self._committed[noted:]
                     self._undo(outermost)
+            if outermost:
+                self._do_committed()
+
+    def when_committed(self, call: Callable[[], object]) -> None:
+        """Have `call` made, inside of a transaction, as soon as that is committed; never if it is
+        not. For what is remembered beside the database: it must not say more than that does.
+        """
+        self._committed.append(call)
+
+    def _do_committed(self) -> None:
+        calls, self._committed = self._committed, []
+        for call in calls:
+            call()
 
     def _begin(self, *, durable: bool) -> None:
         if durable != self._is_durable:

@@ -1,16 +1,25 @@
-"""The journal: what operations are about to change, so that a crash leaves nothing half done."""
+"""The journal: what operations are about to change, so that a crash leaves nothing half done.
+
+A record goes through the stages of ``NEXT``. What is to be done about each kind of change stands in
+``trees.changes``.
+"""
 
 import json
+import logging
 import os
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from davkeep.store.database import Database
 from davkeep.store.locks import Lock
 from davkeep.store.subtrees import subtree
-from davkeep.trees.witness import Action
+from davkeep.trees.changes import KINDS, Change, HideTree, Inode
+
+_log = logging.getLogger("davkeep.store")
 
 #: Folders of uploads that are remembered although nothing is staged in them any more: so many
 #: uploads into different folders cost one write, and a start after a crash looks into no more.
@@ -30,23 +39,42 @@ class Stage(Enum):
     """A DELETE is being taken back."""
     UNDONE = "undone"
     """Everything is as it was before. What is hidden is to be purged."""
+    UNKNOWN = "unknown"
+    """Somebody else changed the same names: nothing more is done, and what is hidden is kept."""
 
 
-#: Stages of which nothing but something hidden is left.
-_ONLY_HIDDEN = frozenset((Stage.EFFECTIVE, Stage.UNDONE))
+#: Which stages may follow which; None is before the first. A stage follows itself where its record
+#: is told something new: another attempt, or another path.
+NEXT: Mapping[Stage | None, frozenset[Stage]] = {
+    None: frozenset({Stage.STAGING, Stage.CHANGING}),
+    Stage.STAGING: frozenset({Stage.STAGING, Stage.CHANGING, Stage.UNDONE}),
+    Stage.CHANGING: frozenset(
+        {
+            Stage.CHANGING,
+            # A MOVE whose rename was refused, since it leads to another file system.
+            Stage.STAGING,
+            Stage.EFFECTIVE,
+            Stage.RETURNING,
+            Stage.UNDONE,
+            Stage.UNKNOWN,
+        }
+    ),
+    Stage.EFFECTIVE: frozenset({Stage.EFFECTIVE, Stage.RETURNING}),
+    Stage.RETURNING: frozenset({Stage.RETURNING, Stage.UNDONE}),
+    Stage.UNDONE: frozenset({Stage.UNDONE}),
+    Stage.UNKNOWN: frozenset({Stage.UNKNOWN}),
+}
+
+#: Stages of which nothing but something hidden is left: nothing visible follows from such a record.
+SETTLED = frozenset((Stage.EFFECTIVE, Stage.UNDONE, Stage.UNKNOWN))
 
 
-@dataclass(frozen=True, slots=True)
-class Inode:
-    """What an entry was: its number, in decimal, and its permission bits."""
+class IllegalStage(RuntimeError):
+    """A stage was to follow that cannot follow: a bug in whoever writes the journal."""
 
-    number: str
-    mode: int
 
-    @classmethod
-    def of(cls, status: os.stat_result | None) -> "Inode | None":
-        """That of a status; None for nothing."""
-        return None if status is None else cls(str(status.st_ino), status.st_mode & 0o7777)
+class ImpossibleRecord(ValueError):
+    """A record that says what cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +93,10 @@ class Side:
 class Record:
     """What the journal holds of one operation; paths are real ones, decoded as by `os.fsdecode`.
 
-    `staging` is the hidden name. `new` is what is to be at the destination, `old` what was there or
-    is to go, `source_inode` the source of a MOVE across file systems, which is removed where it
-    stands with `in_place`. `is_partial`: members failed. `ended` are the locks that a DELETE ended.
-    `status` and `failures` (hrefs with their statuses) are the outcome, once that is certain;
-    `finding` is what recovery found instead.
+    `staging` is the hidden name, `change` what is done to names, None before that is begun. `ended`
+    are the locks that a DELETE ended. `status` and `failures` (hrefs with their statuses) are the
+    outcome, once that is certain; `finding` is what recovery found instead. Raises
+    ImpossibleRecord.
     """
 
     id: str
@@ -84,16 +111,17 @@ class Record:
     destination: Side | None = None
     depth_infinity: bool = True
     stage: Stage = Stage.STAGING
-    action: Action | None = None
-    new: Inode | None = None
-    old: Inode | None = None
-    source_inode: Inode | None = None
-    in_place: bool = False
-    is_partial: bool = False
+    change: Change | None = None
     ended: tuple[Lock, ...] = ()
     status: int | None = None
     failures: tuple[tuple[str, int], ...] = ()
     finding: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        for problem, is_so in _PROBLEMS.items():
+            if is_so(self):
+                raise ImpossibleRecord(f"{self.id}: {problem}")
 
     def following(self, old: str, new: str) -> "Record":
         """The same after `old`, which may hold its sides, has become `new`."""
@@ -105,10 +133,41 @@ class Record:
         )
 
 
+#: What no record can be, and how that is seen.
+_PROBLEMS: Mapping[str, Callable[[Record], bool]] = {
+    "something is built, and names change already": lambda record: (
+        record.stage is Stage.STAGING and record.change is not None
+    ),
+    "no change is named": lambda record: (
+        record.change is None and record.stage not in (Stage.STAGING, Stage.UNDONE)
+    ),
+    "a change of one name has two, or of two names one": lambda record: (
+        record.change is not None and record.change.has_destination is (record.destination is None)
+    ),
+    "only what was hidden as a whole comes back": lambda record: (
+        (record.stage is Stage.RETURNING or bool(record.ended))
+        and not isinstance(record.change, HideTree)
+    ),
+    "the outcome is known before the effective point": lambda record: (
+        record.status is not None and record.stage not in (Stage.EFFECTIVE, Stage.RETURNING)
+    ),
+    "there is a finding of what was never looked at": lambda record: (
+        record.finding is not None and record.stage not in SETTLED
+    ),
+}
+
+
 def _followed(side: Side, old: str, new: str) -> Side:
     if not side.path.startswith(f"{old}/"):
         return side
     return replace(side, path=new + side.path[len(old) :])
+
+
+class Found(NamedTuple):
+    """What the journal holds: its records, and the identifiers of those that cannot be read."""
+
+    records: list[Record]
+    unreadable: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,26 +200,47 @@ class Journal:
         self._staged: dict[bytes, set[Upload]] = {}
 
     def write(self, record: Record, *, durable: bool) -> None:
-        """Keeps `record`, in the place of an earlier one of the same operation."""
+        """Keeps `record`, in the place of an earlier one of the same operation.
+
+        Raises IllegalStage if its stage cannot follow.
+        """
+        last = self._open.get(record.id)
+        if record.stage not in NEXT[None if last is None else last.stage]:
+            raise IllegalStage(f"{last and last.stage} cannot become {record.stage}")
         with self._database.transaction(durable=durable) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO journal (id, stage, record) VALUES (?, ?, ?)",
                 (record.id, record.stage.value, _encoded(record)),
             )
-            self._open[record.id] = record
+            self._database.when_committed(partial(self._open.__setitem__, record.id, record))
 
     def erase(self, id: str, *, durable: bool = False) -> None:
         """Forgets an operation that is over."""
         with self._database.transaction(durable=durable) as connection:
             connection.execute("DELETE FROM journal WHERE id = ?", (id,))
-            self._open.pop(id, None)
+            self._database.when_committed(partial(self._open.pop, id, None))
 
-    def records(self) -> list[Record]:
-        """Everything that was not forgotten, the oldest operation first; they are followed now."""
-        with self._database.transaction():
-            rows = self._database.rows("SELECT record FROM journal")
-            found = sorted((_decoded(row[0]) for row in rows), key=lambda record: record.created)
-            self._open |= {record.id: record for record in found}
+    def stage_of(self, id: str) -> Stage | None:
+        """The stage that is written of an operation; None if nothing is."""
+        record = self._open.get(id)
+        return None if record is None else record.stage
+
+    def sides_of(self, id: str) -> tuple[Side, Side | None] | None:
+        """Where the source and the destination of an operation are now; None if it is not known."""
+        record = self._open.get(id)
+        return None if record is None else (record.source, record.destination)
+
+    def records(self) -> Found:
+        """Everything that was not forgotten, the oldest operation first; it is followed now."""
+        found = Found([], [])
+        for id, text in self._database.rows("SELECT id, record FROM journal"):
+            try:
+                found.records.append(_decoded(text))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                _log.error("the journal's record of operation %s cannot be read: %r", id, error)
+                found.unreadable.append(id)
+        found.records.sort(key=lambda record: record.created)
+        self._open |= {record.id: record for record in found.records}
         return found
 
     def follow(self, old: bytes, new: bytes) -> None:
@@ -173,7 +253,7 @@ class Journal:
         with self._database.transaction(durable=False):
             for record in list(self._open.values()):
                 followed = record.following(before, after)
-                if followed != record and record.stage in _ONLY_HIDDEN:
+                if followed != record and record.stage in SETTLED:
                     self.write(followed, durable=False)
             tree = subtree(old)
             for folder in [each for each in self.folders() if tree.holds(each.path)]:
@@ -186,10 +266,13 @@ class Journal:
             self._insert(followed)
             return
         self._note(followed)
+        self._database.when_committed(partial(self._move_staged, folder.path, followed.path))
+
+    def _move_staged(self, old: bytes, new: bytes) -> None:
         with self._counting:
-            for upload in self._staged.pop(folder.path, set()):
-                upload.path = followed.path
-                self._staged.setdefault(followed.path, set()).add(upload)
+            for upload in self._staged.pop(old, set()):
+                upload.path = new
+                self._staged.setdefault(new, set()).add(upload)
 
     # Uploads
 
@@ -235,7 +318,7 @@ class Journal:
     def _note(self, folder: Folder) -> None:
         with self._database.transaction(durable=False):
             self._insert(folder)
-            self._folders[folder.path] = folder
+            self._database.when_committed(partial(self._folders.__setitem__, folder.path, folder))
 
     def _insert(self, folder: Folder) -> None:
         with self._database.transaction(durable=False) as connection:
@@ -257,7 +340,7 @@ class Journal:
                 "DELETE FROM staging_folders WHERE path = ?", [(path,) for path in paths]
             )
             for path in paths:
-                self._folders.pop(path, None)
+                self._database.when_committed(partial(self._folders.pop, path, None))
 
 
 def _encoded(record: Record) -> str:
@@ -270,31 +353,68 @@ def _plain(value: object) -> object:
         return value.decode("latin-1")
     if isinstance(value, Stage):
         return value.value
+    if isinstance(value, Change):
+        return {"kind": value.kind, **_attributes(value)}
     if isinstance(value, Inode | Side | Lock):
-        return {name: getattr(value, name) for name in value.__slots__}
+        return _attributes(value)
     raise TypeError(f"{value!r} has no place in a record")
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def _decoded(text: str) -> Record:
     found: dict[str, Any] = json.loads(text)
+    if "action" in found:
+        _bring_up(found)
     found["stage"] = Stage(found["stage"])
-    for name, kind in _KINDS:
-        found[name] = None if found[name] is None else kind(**found[name])
+    for name in ("source", "destination"):
+        found[name] = None if found[name] is None else Side(**found[name])
+    found["change"] = None if found["change"] is None else _change(found["change"])
     found["ended"] = tuple(_lock(each) for each in found["ended"])
     found["failures"] = tuple((href, status) for href, status in found["failures"])
     return Record(**found)
 
 
-_KINDS: tuple[tuple[str, Any], ...] = (
-    ("source", Side),
-    ("destination", Side),
-    ("new", Inode),
-    ("old", Inode),
-    ("source_inode", Inode),
-)
+def _change(found: dict[str, Any]) -> Change:
+    kind = KINDS[found.pop("kind")]
+    return kind(**{name: _value(value) for name, value in found.items()})
+
+
+def _value(value: Any) -> Any:
+    return Inode(**value) if isinstance(value, dict) else value
 
 
 def _lock(found: dict[str, Any]) -> Lock:
     for name in ("path", "owner_xml"):
         found[name] = found[name].encode("latin-1")
     return Lock(**found)
+
+
+#: Of records without a class for each kind of change (0.1.0): what each kind takes from them.
+_FORMER: Mapping[str, Mapping[str, str]] = {
+    "swap": {"new": "new", "old": "old", "lacks_members": "is_partial"},
+    "across": {"new": "new", "old": "old", "source": "source_inode", "in_place": "in_place"},
+    "rename": {"new": "new", "old": "old"},
+    "itself": {"inode": "new"},
+    "remove": {"old": "old"},
+    "unlink": {"old": "old"},
+    "members": {"old": "old"},
+}
+
+
+def _bring_up(found: dict[str, Any]) -> None:
+    """Give a record of that time the form of today."""
+    kind = found.pop("action")
+    former = {
+        name: found.pop(name) for name in ("new", "old", "source_inode", "in_place", "is_partial")
+    }
+    is_begun = kind is not None and found["stage"] != Stage.STAGING.value
+    found["change"] = (
+        {"kind": kind, **{name: former[old] for name, old in _FORMER[kind].items()}}
+        if is_begun
+        else None
+    )
+    if found["stage"] not in (Stage.EFFECTIVE.value, Stage.RETURNING.value):
+        found["status"] = None

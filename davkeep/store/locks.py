@@ -71,6 +71,8 @@ class Locks:
         #: How often each token is held. Written only inside a transaction of the database, and so
         #: by one thread at a time; a thread that reads meanwhile sees the count before or after.
         self._held: Counter[str] = Counter()
+        #: Locks that ended when the database could not be written; their rows are still there.
+        self._dismissed: frozenset[str] = frozenset()
 
     def acquire(
         self,
@@ -174,6 +176,10 @@ class Locks:
             )
             return ended
 
+    def dismiss(self, tokens: Iterable[str]) -> None:
+        """Ends locks in this process alone, because nothing can be written at the moment."""
+        self._dismissed |= frozenset(tokens)
+
     def put_back(self, locks: Collection[Lock]) -> None:
         """Makes locks that were ended stand again, those excepted whose time is over."""
         marks = ", ".join("?" * len(_COLUMNS.split(",")))
@@ -226,6 +232,8 @@ class Locks:
         return [lock for lock in locks if not self._is_expired(lock, now)]
 
     def _is_expired(self, lock: Lock, now: float) -> bool:
+        if lock.token in self._dismissed:
+            return True
         return lock.expires is not None and lock.expires <= now and not self._held[lock.token]
 
     def _purge(self) -> None:

@@ -1,22 +1,25 @@
-"""MOVE across file systems: a staged copy, a swap, and only then the removal of the source."""
+"""MOVE across file systems: a staged copy, a swap, and only then the removal of the source.
+
+The destination is on its disk, with its directory, before the source is touched.
+"""
 
 import errno
 import os
-import stat
 from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
 
 from davkeep.trees.build import Build
-from davkeep.trees.emptying import Emptying
+from davkeep.trees.changes import Inode, MoveAcross
+from davkeep.trees.durability import flush_directory
 from davkeep.trees.mounts import refuse_mounts
-from davkeep.trees.purge import purge
+from davkeep.trees.names import GONE, Name
+from davkeep.trees.purge import purge, purge_in_sight
 from davkeep.trees.removable import Scan
 from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
-from davkeep.trees.staging import GONE, Name, Staging, Swap, announce
+from davkeep.trees.staging import Staging, Swap, announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
-from davkeep.trees.witness import Change
 
 
 def move_across(
@@ -44,10 +47,15 @@ def move_across(
             refuse_mounts(destination.parent_fd, destination.name)
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
         control.witness.changing(
-            Change("across", staging.status(), destination.find(), source=before)
+            MoveAcross(
+                Inode.of(staging.status()), Inode.found(destination.find()), Inode.of(before)
+            )
         )
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)
+        if control.fsync:
+            # Each disk commits by itself, and the source's may be the quicker one.
+            flush_directory(destination.parent_fd)
         hidden = _hidden(source, before, control)
         if hidden is None:
             control.witness.removing_in_place()
@@ -55,7 +63,7 @@ def move_across(
             undo.callback(rename_noreplace, *hidden, source.parent_fd, source.name)
         moved = Result(created=swap.created, complete=True)
         settled = None if hidden is None else moved
-        announce(control, destination.parent_fd, source.parent_fd, settled=settled)
+        announce(control, source.parent_fd, settled=settled)
         undo.pop_all()
     errors = yield from _retire(source, hidden, swap.old, control)
     return replace(moved, errors=errors)
@@ -98,18 +106,6 @@ def _retire(
     if old is not None:
         yield from purge(*old, control)
     if hidden is None:
-        return (yield from _removed_in_place(source))
+        return (yield from purge_in_sight(source.parent_fd, source.name))
     yield from purge(*hidden, control)
     return ()
-
-
-def _removed_in_place(
-    source: Entry,
-) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
-    if not stat.S_ISDIR(source.stat().st_mode):
-        os.unlink(source.name, dir_fd=source.parent_fd)
-        return ()
-    yield Lane.LONG
-    emptying = Emptying(None, restoring=True)
-    yield from emptying.steps(source.parent_fd, source.name)
-    return tuple(emptying.errors)

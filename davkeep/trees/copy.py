@@ -8,13 +8,13 @@ import os
 from contextlib import ExitStack
 
 from davkeep.trees.build import Build
+from davkeep.trees.changes import Inode, SwapIn
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.purge import purge
 from davkeep.trees.relation import is_case_variant, refuse_nesting
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce
 from davkeep.trees.steps import Control, Result, Steps
-from davkeep.trees.witness import Change
 
 
 def copy(
@@ -51,7 +51,11 @@ def copy(
             refuse_mounts(destination.parent_fd, destination.name)
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
         control.witness.changing(
-            Change("swap", staging.status(), destination.find(), is_partial=bool(build.errors))
+            SwapIn(
+                Inode.of(staging.status()),
+                Inode.found(destination.find()),
+                lacks_members=bool(build.errors),
+            )
         )
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)

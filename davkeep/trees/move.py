@@ -6,6 +6,7 @@ import stat
 from contextlib import ExitStack
 
 from davkeep.trees.across import move_across
+from davkeep.trees.changes import Inode, Rename, Respell
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.purge import purge
 from davkeep.trees.relation import is_case_variant, is_same_name, refuse_nesting
@@ -13,7 +14,6 @@ from davkeep.trees.renaming import Renaming
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import announce
 from davkeep.trees.steps import Control, Result, Steps
-from davkeep.trees.witness import Change
 
 
 def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool) -> Steps:
@@ -39,7 +39,7 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
         refuse_mounts(destination.parent_fd, destination.name)
     with ExitStack() as undo:
         renaming = Renaming(source, destination, control, undo)
-        control.witness.changing(Change("rename", status, existing))
+        control.witness.changing(Rename(Inode.of(status), Inode.found(existing)))
         try:
             renaming.make(status, existing)
         except OSError as error:
@@ -49,7 +49,8 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
             return (yield from move_across(source, destination, control, existing=existing))
         control.progress.members_done += 1
         result = Result(created=existing is None, complete=True)
-        announce(control, source.parent_fd, destination.parent_fd, settled=result)
+        # Where the entry is now comes first: no moment shall show it at neither name.
+        announce(control, destination.parent_fd, source.parent_fd, settled=result)
         undo.pop_all()
     if renaming.old is not None:
         yield from purge(*renaming.old, control)
@@ -63,7 +64,7 @@ def _move_onto_itself(
     if is_same_name(source, destination):
         raise PermissionError(errno.EPERM, "The destination is the source")
     is_variant = is_case_variant(source, destination)
-    control.witness.changing(Change("itself", source.stat()))
+    control.witness.changing(Respell(Inode.of(source.stat())))
     with ExitStack() as undo:
         if is_variant:
             _rename(source, destination)
@@ -72,7 +73,7 @@ def _move_onto_itself(
             _unlink_other_name(source, destination, overwrite=overwrite)
             undo.callback(_link, destination, source)
         control.progress.members_done += 1
-        announce(control, source.parent_fd, destination.parent_fd)
+        announce(control, destination.parent_fd, source.parent_fd)
         undo.pop_all()
     return Result(created=is_variant, complete=True)
 

@@ -8,7 +8,7 @@ from davkeep.trees.closing import Closing
 from davkeep.trees.content import write_all
 from davkeep.trees.durability import flush_directory
 from davkeep.trees.failures import WriteError, destination_error
-from davkeep.trees.staging import Name
+from davkeep.trees.names import Name
 
 _MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,10 +1,13 @@
 """Where an entry is, told by directories rather than by path text."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from davkeep.trees.names import folded
+
+_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: Device and inode of a directory.
 Identity = tuple[int, int]
@@ -44,6 +47,33 @@ class Place:
 def place_of(names: Iterable[str], identities: tuple[Identity, ...]) -> Place:
     """Build a place from the names below ``/`` and the directories that hold them."""
     return Place(tuple(map(_step, identities, names)), identities)
+
+
+def place_at(path: str) -> Place:
+    """Look for the place that has a real path now, as far down as there are directories.
+
+    Raises OSError where one of them cannot be looked at.
+    """
+    names = [name for name in path.split("/") if name]
+    fd, identities = os.open("/", _PASS), []
+    try:
+        identities.append(_identity(fd))
+        for count, name in enumerate(names, start=1):
+            try:
+                below = os.open(name, _PASS, dir_fd=fd)
+            except (FileNotFoundError, NotADirectoryError):
+                return place_of(names[:count], tuple(identities))
+            os.close(fd)
+            fd = below
+            identities.append(_identity(fd))
+    finally:
+        os.close(fd)
+    return place_of(names, tuple(identities))
+
+
+def _identity(fd: int) -> Identity:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Generator
 
 from davkeep.trees.emptying import Emptying
-from davkeep.trees.steps import Control, Lane
+from davkeep.trees.steps import Control, Lane, MemberError
 
 
 def purge(parent_fd: int, name: str, control: Control) -> Generator[Lane | None, None, bool]:
@@ -42,6 +42,19 @@ def purge_scanned(
     finally:
         control.left_behind |= not gone
     return emptying
+
+
+def purge_in_sight(
+    parent_fd: int, name: str
+) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+    """Remove what cannot be hidden where it stands; return the members that stay. OSError."""
+    if not stat.S_ISDIR(os.lstat(name, dir_fd=parent_fd).st_mode):
+        os.unlink(name, dir_fd=parent_fd)
+        return ()
+    yield Lane.LONG
+    emptying = Emptying(None, restoring=True)
+    yield from emptying.steps(parent_fd, name)
+    return tuple(emptying.errors)
 
 
 def purge_now(parent_fd: int, name: str, control: Control) -> None:

@@ -7,15 +7,17 @@ import stat
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 
+from davkeep.trees.changes import HideTree, Inode, RemoveMembers, Unlink
 from davkeep.trees.emptying import Emptying
 from davkeep.trees.mounts import refuse_mounts
+from davkeep.trees.names import Name
 from davkeep.trees.purge import purge, purge_scanned
 from davkeep.trees.removable import Look, Scan
 from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
-from davkeep.trees.staging import Name, announce
+from davkeep.trees.staging import announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
-from davkeep.trees.witness import Change
+from davkeep.trees.witness import UnrecordedError
 
 #: All of it is gone, as far as anybody sees.
 _REMOVED = Result(created=False, complete=True)
@@ -34,6 +36,9 @@ def remove(target: Entry, control: Control, *, each_file: bool = False) -> Steps
     may meet them: they come back with their collections as all that is left of the tree, unless
     ``control.recall`` says no.
 
+    What cannot be noted in the journal (its disk is full, for one) is removed all the same: a
+    collection member by member, since nothing that is hidden without a note would be found again.
+
     Raises FileNotFoundError (404), PermissionError (403) for a share's root and for a tree that
     holds a mount point, and DestinationError if the removal cannot be made durable; nothing has
     changed then.
@@ -50,9 +55,11 @@ def remove(target: Entry, control: Control, *, each_file: bool = False) -> Steps
         return (yield from _one_by_one(target, control))
     refuse_mounts(target.parent_fd, target.name)
     hidden = (target.parent_fd, control.staging_name)
-    control.witness.changing(Change("remove", old=target.stat()))
     try:
+        control.witness.changing(HideTree(Inode.of(target.stat())))
         rename_noreplace(target.parent_fd, target.name, *hidden)
+    except UnrecordedError:
+        return (yield from _one_by_one(target, control))
     except OSError as error:
         if error.errno == errno.EXDEV:
             return (yield from _one_by_one(target, control))
@@ -65,7 +72,8 @@ def remove(target: Entry, control: Control, *, each_file: bool = False) -> Steps
 def _remove_file(target: Entry, control: Control, status: os.stat_result) -> Result:
     """Remove what is no collection."""
     control.progress.members_total = 1
-    control.witness.changing(Change("unlink", old=status))
+    with contextlib.suppress(UnrecordedError):
+        control.witness.changing(Unlink(Inode.of(status)))
     try:
         os.unlink(target.name, dir_fd=target.parent_fd)
     except PermissionError as error:
@@ -146,7 +154,8 @@ def _one_by_one(target: Entry, control: Control) -> Steps:
     """Remove what can be removed, where it stands; there is no way back from that."""
     yield from _count((target.parent_fd, target.name), control)
     yield Lane.LONG
-    control.witness.changing(Change("members", old=target.stat()))
+    with contextlib.suppress(UnrecordedError):
+        control.witness.changing(RemoveMembers(Inode.of(target.stat())))
     emptying = Emptying(control.progress, restoring=False)
     yield from emptying.steps(target.parent_fd, target.name)
     if not emptying.errors:

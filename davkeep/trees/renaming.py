@@ -6,13 +6,13 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from davkeep.trees.names import OLD, Name
 from davkeep.trees.renames import (
     ExchangeUnsupportedError,
     rename_exchange,
     rename_noreplace,
 )
 from davkeep.trees.share import Entry
-from davkeep.trees.staging import OLD, Name
 from davkeep.trees.steps import Control
 
 _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -6,6 +6,7 @@ import stat
 from davkeep.trees.descent import DIRECTORY
 from davkeep.trees.durability import flush_directory
 from davkeep.trees.failures import destination_error
+from davkeep.trees.names import OLD, Name
 from davkeep.trees.purge import purge_now
 from davkeep.trees.renames import (
     ExchangeUnsupportedError,
@@ -13,17 +14,6 @@ from davkeep.trees.renames import (
     rename_noreplace,
 )
 from davkeep.trees.steps import Control, Result
-
-#: Appended to the staging name: an old destination, out of sight where names cannot be exchanged.
-OLD = ".old"
-#: Appended to the staging name: the source of a MOVE across file systems, out of sight.
-GONE = ".gone"
-
-#: Begins the id in the staging name of an upload: no collection is ever staged under such a name.
-UPLOAD = "put-"
-
-#: A name in an open directory.
-Name = tuple[int, str]
 
 
 class Staging:

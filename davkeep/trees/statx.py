@@ -10,6 +10,8 @@ from davkeep.trees.system import checked, libc_function
 _FLAGS = 0x100 | 0x800
 #: STATX_TYPE, STATX_MODE, STATX_NLINK and STATX_UID; the attributes come with every answer.
 _MASK = 0x1 | 0x2 | 0x4 | 0x8
+#: STATX_BTIME: the time of birth.
+_BORN = 0x800
 #: STATX_ATTR_IMMUTABLE and STATX_ATTR_APPEND: an entry with either cannot be removed, nor can a
 #: member of a directory with either.
 _PINNED = 0x10 | 0x20
@@ -56,12 +58,25 @@ class _Buffer(ctypes.Structure):
         ("owner", ctypes.c_uint32),
         ("group", ctypes.c_uint32),
         ("mode", ctypes.c_uint16),
-        ("rest", ctypes.c_uint8 * 226),
+        ("between", ctypes.c_uint8 * 50),
+        ("born", ctypes.c_int64),
+        ("rest", ctypes.c_uint8 * 168),
     )
+    mask: int
+    born: int
     attributes: int
     links: int
     owner: int
     mode: int
+
+
+def time_of_birth(parent_fd: int, name: str) -> float | None:
+    """When an entry was made, in seconds of the epoch; None where that is not known."""
+    buffer = _Buffer()
+    address = ctypes.addressof(buffer)
+    if _statx is None or _statx(parent_fd, os.fsencode(name), _FLAGS, _BORN, address):
+        return None
+    return float(buffer.born) if buffer.mask & _BORN else None
 
 
 class Examiner:

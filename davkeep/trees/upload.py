@@ -10,11 +10,12 @@ from davkeep.trees.attributes import give_attributes_of, give_new_file_mode
 from davkeep.trees.closing import Closing
 from davkeep.trees.content import ContentCopy, write_all
 from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.names import Name
 from davkeep.trees.partial import Partial
 from davkeep.trees.purge import purge_now
 from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
-from davkeep.trees.staging import Name, Staging, Swap, announce, is_collection
+from davkeep.trees.staging import Staging, Swap, announce, is_collection
 from davkeep.trees.steps import Control, Lane, Result, Steps
 
 _STAGE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,74 +1,80 @@
-"""One operation that a crash ended: to its end, or back to where it began."""
+"""One operation that was cut off, by a crash or by a disk that refused: to its end, or back.
+
+What is done about its names stands in ``trees.changes``, one class for each kind of change; this is
+what follows for the journal, and for what is stored.
+"""
 
 import logging
 import os
-from collections.abc import Generator
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from davkeep.operations.operation import Operation
 from davkeep.operations.recovery.findings import Finding, finding_of, operation_of
 from davkeep.operations.stored import Stored
 from davkeep.store.journal import Journal, Record, Side, Stage
-from davkeep.trees.closing import Closing
-from davkeep.trees.durability import flush_directory
-from davkeep.trees.purge import purge
-from davkeep.trees.remains import (
-    Verdict,
-    brought_back,
-    hidden_names,
-    hide_source,
-    number,
-    open_folder,
-    remove_source,
-    removed,
-    renamed,
-    respelled,
-    restore_mode,
-    swapped,
-)
-from davkeep.trees.staging import Name
+from davkeep.trees.changes import Change, HideTree, MoveAcross, Names, RemoveMembers, Standing
+from davkeep.trees.names import GONE, OLD, Name
+from davkeep.trees.place import Place, place_at
+from davkeep.trees.purge import purge, purge_in_sight
+from davkeep.trees.remains import number, open_folder
 from davkeep.trees.steps import Control
 
 _log = logging.getLogger("davkeep.recovery")
 
-#: What can be told only by looking at the names.
-_UNSETTLED = frozenset((Stage.STAGING, Stage.CHANGING, Stage.RETURNING))
+_C = TypeVar("_C", bound=Change)
 
 
-class Case(Closing):
-    """A record of the journal, with its directories open once it is settled.
+class ShareAbsentError(OSError):
+    """The share is not there at present: 503."""
 
-    Settling is done before anything is served, purging may follow while the server runs. Both may
-    be repeated: each looks at what there is.
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a case works with. ``fsync``: whether names that it changes are flushed."""
+
+    journal: Journal
+    stored: Stored
+    fsync: bool = True
+
+
+class Case:
+    """A record, whose names are opened for as long as something is done to them.
+
+    Settling comes before anything else may happen to its trees; purging may follow while the server
+    runs. Both may be repeated: each looks at what there is.
     """
 
-    def __init__(self, record: Record, journal: Journal, stored: Stored, *, fsync: bool) -> None:
-        """Take up ``record``."""
+    def __init__(self, record: Record, desk: Desk) -> None:
+        """Take up ``record``, whose stage may be ahead of what is written of it."""
         self.record = record
         #: What stands; None for what succeeded.
         self.finding: Finding | None = None
-        self._journal = journal
-        self._stored = stored
-        self._fsync = fsync
-        self._source: Name | None = None
-        self._destination: Name | None = None
-
-    def close(self) -> None:
-        """Close the directories."""
-        for name in {self._source, self._destination} - {None}:
-            assert name is not None
-            os.close(name[0])
-        self._source = self._destination = None
+        #: Whether everything is written that decides what readers see.
+        self.is_settled = False
+        self._journal = desk.journal
+        self._stored = desk.stored
+        self._fsync = desk.fsync
 
     @property
     def operation(self) -> Operation:
         """The operation as it ended."""
         return operation_of(self.record, self.finding)
 
-    def settle(self) -> None:
-        """Bring names, properties and locks to one state, or leave that to the next start."""
+    def places(self) -> Sequence[Place]:
+        """The trees that it is about."""
+        return [place_at(side.path) for side in self._sides]
+
+    # Settling
+
+    def settle(self) -> bool:
+        """Bring names, properties and locks to one state; False if that has to wait."""
         try:
-            self.finding = self._settled()
+            self._settle()
+        except ShareAbsentError:
+            self.finding = Finding.ABSENT
         except OSError as error:
             _log.error("operation %s cannot be settled: %s", self.record.id, error)
             self.finding = Finding.REFUSED
@@ -79,111 +85,114 @@ class Case(Closing):
             self.record.id,
             self.operation.state.value if self.finding is None else self.finding.value,
         )
+        return self.is_settled
 
-    def _settled(self) -> Finding | None:
-        if not self._is_there():
-            return Finding.ABSENT
-        try:
-            self._open()
-        except FileNotFoundError:
-            # The directory was out of sight itself, and has been purged.
-            if "/.davkeep-" in self.record.source.path:
-                return finding_of(self.record)
-            return Finding.ABSENT
-        is_settled = self.record.stage not in _UNSETTLED
-        finding = finding_of(self.record) if is_settled else self._decided()
-        if finding is not Finding.UNCLEAR and self.record.stage is Stage.EFFECTIVE:
-            self._finish_source()
-        return finding
+    def pay(self) -> None:
+        """The same, of a debt: raises OSError as long as it has to wait.
 
-    def _is_there(self) -> bool:
-        return all(_is_root(side) for side in self._sides)
+        The record goes as well, if nothing hidden is left.
+        """
+        self._settle()
+        with self._names() as names:
+            if not any(number(name) for name in self._purged(names)):
+                self._erase()
 
-    def _open(self) -> None:
-        self._source = _opened(self.record.source)
-        if self.record.destination is not None:
-            self._destination = _opened(self.record.destination)
-
-    @property
-    def _sides(self) -> list[Side]:
-        source, destination = self.record.source, self.record.destination
-        return [source] if destination is None else [source, destination]
-
-    # What became of the names
-
-    def _decided(self) -> Finding | None:
-        if self.record.stage is Stage.STAGING:
-            return self._undone(Finding.NOTHING)
-        if self.record.stage is Stage.RETURNING:
-            return self._returned()
-        if self.record.action == "members":
-            return self._members()
-        verdict = self._verdict()
-        if verdict is Verdict.UNCLEAR:
-            return Finding.UNCLEAR
-        self._restore_modes(verdict)
-        self._flush()
-        return self._undone(Finding.NOTHING) if verdict is Verdict.BEFORE else self._effective()
-
-    def _verdict(self) -> Verdict:
-        record, source, final = self.record, self._source, self._destination
-        assert source is not None
-        old = None if record.old is None else record.old.number
-        if record.action in ("remove", "unlink"):
-            return removed(source, record.staging, old)
-        if record.action == "itself":
-            return respelled(source)
-        assert final is not None
-        assert record.new is not None
-        if record.action == "rename":
-            return renamed(source, final, record.staging, record.new.number, old)
-        return swapped(final, record.staging, record.new.number, old)
-
-    def _restore_modes(self, verdict: Verdict) -> None:
-        record, final = self.record, self._destination
-        if record.action != "rename":
+    def _settle(self) -> None:
+        if self.is_settled:
             return
-        assert self._source is not None
-        assert final is not None
-        for name in (self._source, final):
-            for inode in (record.new, record.old):
-                if inode is not None:
-                    restore_mode(name, inode.number, inode.mode)
+        with self._names() as names:
+            self.finding = _SETTLED[self.record.stage](self, names)
+        self.is_settled = True
 
-    def _flush(self) -> None:
-        if self._fsync:
-            for name in self._names:
-                flush_directory(name[0])
+    def _staged(self, _: Names) -> Finding:
+        """Nothing but what is hidden was made."""
+        return self._write(Stage.UNDONE, Finding.NOTHING)
 
-    # What follows from that
+    def _changed(self, names: Names) -> Finding | None:
+        """Names may have changed: they tell."""
+        return _STANDING[self._change.look(names)](self, names)
 
-    def _undone(self, finding: Finding) -> Finding:
-        self.record = replace(self.record, stage=Stage.UNDONE, finding=finding.name)
-        self._journal.write(self.record, durable=False)
-        return finding
+    def _before(self, names: Names) -> Finding:
+        self._change.undo(names)
+        return self._write(Stage.UNDONE, Finding.NOTHING)
 
-    def _effective(self) -> Finding | None:
-        record = self.record
-        if record.action == "across" and record.source_inode is not None:
-            assert self._source is not None
-            is_in_sight = hide_source(self._source, record.staging, record.source_inode.number)
-            finding = Finding.REPLACED.name if self._has_other_source() else None
-            record = replace(record, in_place=is_in_sight, finding=finding)
-            self._flush()
-        record = replace(record, stage=Stage.EFFECTIVE)
+    def _after(self, names: Names) -> Finding | None:
+        before = self._change
+        change = before.complete(names)
+        is_replaced = isinstance(before, MoveAcross) and _is_other(names.source, before)
+        finding = Finding.REPLACED.name if is_replaced else None
+        record = replace(self.record, stage=Stage.EFFECTIVE, change=change, finding=finding)
         with self._stored.database.transaction():
             self._change_stored()
             self._journal.write(record, durable=True)
         self.record = record
-        if record.is_partial:
-            self._stored.forget_vanished(_path(record.destination or record.source))
-        return finding_of(record)
+        return self._took_effect(names)
+
+    def _partly(self, _: Names) -> Finding:
+        self._stored.forget_vanished(_path(self.record.source))
+        return self._write(Stage.UNDONE, Finding.SOME)
+
+    def _unknown(self, names: Names) -> Finding:
+        self._change.rescue(names)
+        if isinstance(self._change, RemoveMembers):
+            self._stored.forget_vanished(_path(self.record.source))
+        return self._write(Stage.UNKNOWN, Finding.UNCLEAR)
+
+    def _took_effect(self, names: Names) -> Finding | None:
+        """What was left to be done in sight, after an earlier start or just now."""
+        if self.record.change is not None and self.record.change.is_partial:
+            self._stored.forget_vanished(_path(self.record.destination or self.record.source))
+        if self._was_brought_back(names):
+            return self._returned(names)
+        if isinstance(self.record.change, MoveAcross) and self.record.change.in_place:
+            self._finish_source(names, self.record.change)
+        return finding_of(self.record)
+
+    def _returned(self, names: Names) -> Finding:
+        """A cancelled removal, which brings back what is left."""
+        is_back = self._changed_as(HideTree).bring_back(names)
+        finding = Finding.RETURNED if is_back else Finding.TAKEN
+        with self._stored.database.transaction():
+            if is_back:
+                path = _path(self.record.source)
+                self._stored.brought_back(path, self._hidden, self.record.ended)
+                self._stored.forget_vanished(path)
+            record = self._noted(Stage.UNDONE, finding, ended=())
+        self.record = record
+        return finding
+
+    def _was_brought_back(self, names: Names) -> bool:
+        """Whether a removal was taken back although that could not be noted."""
+        change = self.record.change
+        return (
+            isinstance(change, HideTree)
+            and change.old.is_at(names.source)
+            and number(names.by_source()) is None
+            and change.is_older(names.source, self.record.created)
+        )
+
+    def _known(self, _: Names) -> Finding | None:
+        """An earlier start, or the operation itself, has settled it."""
+        if self._journal.stage_of(self.record.id) is not self.record.stage:
+            self._journal.write(self.record, durable=False)
+        return finding_of(self.record)
+
+    # What follows from that
+
+    def _write(self, stage: Stage, finding: Finding) -> Finding:
+        self.record = self._noted(stage, finding)
+        return finding
+
+    def _noted(self, stage: Stage, finding: Finding, **more: object) -> Record:
+        told = {"status": None, "failures": (), **more}
+        record = replace(self.record, stage=stage, finding=finding.name, **told)  # type: ignore[arg-type]
+        self._journal.write(record, durable=False)
+        return record
 
     def _change_stored(self) -> None:
         source = _path(self.record.source)
         if self.record.destination is None:
-            self._stored.hidden(source, self._hidden)
-            self._journal.follow(source, self._hidden)
+            self._forget_source(source)
             return
         destination = _path(self.record.destination)
         if self.record.method == "MOVE":
@@ -193,73 +202,131 @@ class Case(Closing):
             depth = self.record.depth_infinity
             self._stored.copied(source, destination, depth_infinity=depth)
 
-    def _has_other_source(self) -> bool:
-        """Whether something is at the source of a MOVE that is not what was moved."""
-        inode = self.record.source_inode
-        assert self._source is not None
-        return inode is not None and number(self._source) not in (None, inode.number)
-
-    def _finish_source(self) -> None:
-        """Remove the source of a MOVE that could not be hidden."""
-        inode = self.record.source_inode
-        if not self.record.in_place or inode is None:
+    def _forget_source(self, source: bytes) -> None:
+        if not self._change.leaves_hidden:
+            self._stored.removed(source)
             return
-        assert self._source is not None
-        if not remove_source(self._source, inode.number):
-            _log.error("what is left of %s cannot be removed", self.record.source_url)
-        self._stored.forget_vanished(_path(self.record.source))
-        self.record = replace(self.record, in_place=False)
-        self._journal.write(self.record, durable=True)
+        self._stored.hidden(source, self._hidden)
+        self._journal.follow(source, self._hidden)
 
-    def _members(self) -> Finding | None:
-        """A removal member by member: what is gone is gone."""
+    def _finish_source(self, names: Names, change: MoveAcross) -> None:
+        """Remove the source of a MOVE that could not be hidden."""
+        if change.source.is_at(names.source):
+            assert names.source is not None
+            for _ in purge_in_sight(*names.source):
+                pass
+            if number(names.source) is not None:
+                _log.error("what is left of %s cannot be removed", self.record.source_url)
+        names.flush(names.source)
         self._stored.forget_vanished(_path(self.record.source))
-        assert self._source is not None
-        if number(self._source) is not None:
-            return self._undone(Finding.SOME)
-        self.record = replace(self.record, stage=Stage.EFFECTIVE)
-        self._journal.write(self.record, durable=False)
-        return None
+        record = replace(self.record, change=replace(change, in_place=False))
+        self._journal.write(record, durable=True)
+        self.record = record
 
-    def _returned(self) -> Finding:
-        """A cancelled removal, which brings back what is left."""
-        assert self._source is not None
-        is_back = brought_back(self._source, self.record.staging)
-        self._flush()
-        with self._stored.database.transaction():
-            if is_back:
-                path, ended = _path(self.record.source), self.record.ended
-                self._stored.brought_back(path, self._hidden, ended)
-                self._stored.forget_vanished(path)
-            return self._undone(Finding.RETURNED if is_back else Finding.TAKEN)
+    # What is out of sight
+
+    def purge(self) -> Generator[None, None, None]:
+        """Remove what is hidden, and then the record; what cannot be removed keeps its record."""
+        if not self.is_settled:
+            return
+        control = Control(self.record.staging)
+        with self._names() as names:
+            for hidden in self._purged(names):
+                if hidden is not None:
+                    for _ in purge(*hidden, control):
+                        yield None
+            if control.left_behind or self._is_kept(names):
+                _log.warning("something hidden stays: %s", self.record.staging)
+                return
+        self._erase()
+        _log.info("operation %s left nothing hidden", self.record.id)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left of it, its record included."""
+        return self.is_settled and self._journal.stage_of(self.record.id) is None
+
+    def _erase(self) -> None:
+        with self._stored.database.transaction(durable=False):
+            self._stored.properties.remove(self._hidden)
+            self._journal.erase(self.record.id)
+
+    def _purged(self, names: Names) -> list[Name | None]:
+        """What may go, by how it ended."""
+        change = self.record.change
+        if self.record.stage is Stage.EFFECTIVE:
+            return self._change.purged(names)
+        if self.record.stage is Stage.UNDONE:
+            return [names.by_destination()] if change is None else change.purged_undone(names)
+        return []
+
+    def _is_kept(self, names: Names) -> bool:
+        """Whether something is hidden of which nothing is known for certain."""
+        hidden = [
+            place(suffix)
+            for place in (names.by_source, names.by_destination)
+            for suffix in ("", OLD, GONE)
+        ]
+        is_unknown = self.record.stage is Stage.UNKNOWN
+        return is_unknown and any(number(name) is not None for name in hidden)
+
+    # Where it is
+
+    @contextmanager
+    def _names(self) -> Iterator[Names]:
+        """Its names in directories that are open meanwhile. Raises ShareAbsentError."""
+        self._follow()
+        if not all(_is_root(side) for side in self._sides):
+            raise ShareAbsentError(112, "the share is not there")
+        with ExitStack() as opened:
+            found = [_opened(side, opened) for side in self._sides]
+            destination = found[1] if len(found) > 1 else None
+            yield Names(self.record.staging, found[0], destination, self._fsync)
+
+    def _follow(self) -> None:
+        """Know where its directories have moved since."""
+        sides = self._journal.sides_of(self.record.id)
+        if sides is not None:
+            self.record = replace(self.record, source=sides[0], destination=sides[1])
+
+    @property
+    def _sides(self) -> list[Side]:
+        source, destination = self.record.source, self.record.destination
+        return [source] if destination is None else [source, destination]
+
+    @property
+    def _change(self) -> Change:
+        return self._changed_as(Change)
+
+    def _changed_as(self, kind: type[_C]) -> _C:
+        change = self.record.change
+        if not isinstance(change, kind):
+            raise TypeError(f"{change!r} is no {kind}")
+        return change
 
     @property
     def _hidden(self) -> bytes:
         folder = os.path.dirname(_path(self.record.source))
         return os.path.join(folder, os.fsencode(self.record.staging))
 
-    # What is out of sight
 
-    @property
-    def _names(self) -> list[Name]:
-        return [name for name in (self._source, self._destination) if name is not None]
+#: What is done about a record, by its stage.
+_SETTLED: Mapping[Stage, Callable[[Case, Names], Finding | None]] = {
+    Stage.STAGING: Case._staged,
+    Stage.CHANGING: Case._changed,
+    Stage.EFFECTIVE: Case._took_effect,
+    Stage.RETURNING: Case._returned,
+    Stage.UNDONE: Case._known,
+    Stage.UNKNOWN: Case._known,
+}
 
-    def purge(self) -> Generator[None, None, None]:
-        """Remove what is hidden, and then the record; what cannot be removed keeps its record."""
-        if self.finding is not None and self.finding.is_open:
-            return
-        control = Control(self.record.staging)
-        for parent_fd, _ in self._names:
-            for hidden in hidden_names(parent_fd, self.record.staging):
-                for _ in purge(*hidden, control):
-                    yield None
-        if control.left_behind:
-            _log.warning("something hidden cannot be removed: %s", self.record.staging)
-            return
-        with self._stored.database.transaction(durable=False):
-            self._stored.properties.remove(self._hidden)
-            self._journal.erase(self.record.id)
-        _log.info("operation %s left nothing hidden", self.record.id)
+#: And where names may have changed, by what they show.
+_STANDING: Mapping[Standing, Callable[[Case, Names], Finding | None]] = {
+    Standing.BEFORE: Case._before,
+    Standing.AFTER: Case._after,
+    Standing.PARTLY: Case._partly,
+    Standing.UNKNOWN: Case._unknown,
+}
 
 
 def _path(side: Side) -> bytes:
@@ -274,6 +341,17 @@ def _is_root(side: Side) -> bool:
         return False
 
 
-def _opened(side: Side) -> Name:
+def _is_other(source: Name | None, change: MoveAcross) -> bool:
+    """Whether something is at the source of a MOVE that is not what was moved."""
+    return number(source) not in (None, change.source.number)
+
+
+def _opened(side: Side, opened: ExitStack) -> Name | None:
+    """A name in its directory; None if that is gone, with all that was hidden in it."""
     folder, name = os.path.split(side.path)
-    return open_folder(os.fsencode(folder)), name
+    try:
+        fd = open_folder(os.fsencode(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    opened.callback(os.close, fd)
+    return fd, name

@@ -14,9 +14,9 @@ from davkeep.operations.stored import Stored
 from davkeep.store.journal import Folder, Journal
 from davkeep.store.uploads import StoredUpload
 from davkeep.trees.closing import Closing
+from davkeep.trees.names import Name
 from davkeep.trees.purge import purge
 from davkeep.trees.remains import is_foreign, number, open_folder, own_names
-from davkeep.trees.staging import Name
 from davkeep.trees.steps import Control
 
 _log = logging.getLogger("davkeep.recovery")

@@ -1,0 +1,131 @@
+"""Names that were deleted while nothing could be written to the database.
+
+A full disk never keeps anybody from deleting (the promises, DELETE). What the database still holds
+of such names has to be gone before anything new stands there, also after a crash: so they are
+noted in memory, and in a file whose room was taken beforehand.
+"""
+
+import json
+import logging
+import os
+import struct
+import zlib
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from davkeep.store.files import flush_folder, without_copy_on_write
+
+_log = logging.getLogger("davkeep.store")
+
+#: Bytes of the file: some thousand names, and only those count of which something is stored.
+SIZE = 256 * 1024
+
+#: Before each note: its length and its checksum. A length of 0 ends the notes.
+_HEAD = struct.Struct(">II")
+_END = _HEAD.pack(0, 0)
+
+
+class DepartedFull(OSError):
+    """No more names can be noted (507)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A real path at or below which entries are deleted; `root` and `root_inode` as in the
+    journal's Side.
+    """
+
+    path: str
+    root: str
+    root_inode: str
+
+
+class DepartedFile:
+    """The file `departed` in the state folder, made at its full size as soon as there is room.
+
+    Used by one thread at a time. Where it could not be made, notes are kept in memory alone, and a
+    warning says so.
+    """
+
+    def __init__(self, folder: Path, *, flushes: bool = True) -> None:
+        """Open it, or make it."""
+        self._path = folder / "departed"
+        self._flushes = flushes
+        self._end = 0
+        self._fd = -1
+        self._prepare()
+        #: What an earlier process noted.
+        self.found = [] if self._fd < 0 else self._read()
+
+    def close(self) -> None:
+        """Close it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def add(self, departure: Departure) -> None:
+        """Note one, durably. Raises OSError, DepartedFull when no room is left."""
+        self._prepare()
+        if self._fd < 0:
+            _log.warning("%s was deleted, and only the memory knows of it", departure.path)
+            return
+        note = json.dumps(asdict(departure)).encode("ascii")
+        block = _HEAD.pack(len(note), zlib.crc32(note)) + note
+        if self._end + len(block) + len(_END) > SIZE:
+            raise DepartedFull(28, "too many names were deleted while the state was full")
+        self._write(self._end, block + _END)
+        self._end += len(block)
+
+    def clear(self) -> None:
+        """Forget all of them. Raises OSError."""
+        if self._fd >= 0 and self._end:
+            self._write(0, _END)
+        self._end = 0
+
+    def _prepare(self) -> None:
+        """Open the file, which is made once there is room for it."""
+        if self._fd >= 0:
+            return
+        try:
+            if not self._path.exists():
+                self._make()
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            _log.warning("%s cannot be made: %s", self._path, error)
+
+    def _make(self) -> None:
+        made = self._path.with_suffix(".new")
+        with ExitStack() as undo:
+            fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            undo.callback(made.unlink, missing_ok=True)
+            try:
+                without_copy_on_write(fd)
+                # Zeros and not just a size: what is overwritten later needs no new block.
+                if os.write(fd, bytes(SIZE)) < SIZE:
+                    raise DepartedFull(28, os.strerror(28))
+                if self._flushes:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            made.replace(self._path)
+            undo.pop_all()
+        if self._flushes:
+            flush_folder(self._path.parent)
+
+    def _write(self, offset: int, block: bytes) -> None:
+        os.pwrite(self._fd, block, offset)
+        if self._flushes:
+            os.fdatasync(self._fd)
+
+    def _read(self) -> list[Departure]:
+        text, found = os.pread(self._fd, SIZE, 0), []
+        while self._end + _HEAD.size <= len(text):
+            length, checksum = _HEAD.unpack_from(text, self._end)
+            begin = self._end + _HEAD.size
+            note = text[begin : begin + length]
+            if not length or zlib.crc32(note) != checksum:
+                break
+            found.append(Departure(**json.loads(note)))
+            self._end = begin + length
+        return found
