@@ -21,6 +21,7 @@ from davkeep.keepalive import Settings, planner
 from davkeep.monitor.resources import Resources
 from davkeep.operations import Lanes, Limits, Outcome, Registry, Stored, most_begun
 from davkeep.operations.recovery import Recovery
+from davkeep.operations.upkeep import Upkeep
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.database import Database, StateInUse, StateTooNew, StoreError
 from davkeep.store.deliveries import Deliveries
@@ -32,6 +33,7 @@ from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Share
 from davkeep.webhooks import Receiver, Webhooks
 from davkeep.words.configuration import Configuration, ConfigurationError
+from davkeep.words.threads import ThreadRefusedError
 
 _log = logging.getLogger("davkeep")
 
@@ -39,12 +41,16 @@ _log = logging.getLogger("davkeep")
 #: at 3, the default.
 LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
+#: Seconds that a stop waits for the upkeep's thread, which looks after each step whether to end.
+UPKEEP_SECONDS = 5.0
+
 
 def serve(configuration: Configuration) -> int:
     """Serve until SIGINT or SIGTERM, and return the exit status.
 
     Raises ConfigurationError for a state that is in use, a share or certificate that cannot be
-    opened and an address that cannot be had.
+    opened and an address that cannot be had; ThreadRefusedError if the system does not start every
+    thread without which something would hang.
     """
     begin_log(configuration)
     for key in without_effect(configuration):
@@ -55,13 +61,15 @@ def serve(configuration: Configuration) -> int:
         server = make_server(configuration, site)
         try:
             server.prepare()
+        except ThreadRefusedError:
+            raise
         except OSError as error:
             where = f"{configuration.host}, port {configuration.port}"
             raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: server.stop())
+            signal.signal(number, lambda *_: server.ask_to_stop())
         print(f"Serving {_described(configuration)} at {server.url}", flush=True)
-        recovery.start()
+        recovery.start(site.upkeep)
         server.serve()
     return 0
 
@@ -106,7 +114,10 @@ def begin_log(configuration: Configuration) -> None:
 
 
 def make_site(configuration: Configuration, opened: ExitStack) -> Site:
-    """Open the state and the shares; what was opened is closed with ``opened``."""
+    """Open the state and the shares, and start what works for requests besides the server.
+
+    What was opened is closed with ``opened``. Raises ConfigurationError and ThreadRefusedError.
+    """
     block = configuration.davkeep
     if block.state is None:
         raise ConfigurationError(["davkeep.state: has not been chosen"])
@@ -114,11 +125,15 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         database = opened.enter_context(Database(block.state, flushes=block.fsync))
     except (StateInUse, StateTooNew, OSError) as error:
         raise ConfigurationError([f"davkeep.state: {error}"]) from None
+    upkeep = Upkeep()
+    upkeep.start()
+    opened.callback(upkeep.stop, UPKEEP_SECONDS)
     shares = make_shares(configuration)
     opened.callback(shares.close)
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
+    lanes.start()
     webhooks = start_webhooks(configuration, database, opened)
     instance = instance_of(block.state)
     stored = Stored(
@@ -133,6 +148,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         stored=stored,
         journal=Journal(database),
         registry=Registry(lanes, keep_results=block.operations.keep_results, ended=webhooks.ended),
+        upkeep=upkeep,
         uploads=start_uploads(configuration, stored.uploads, instance, opened),
         plan=planner(Settings.of(block.keepalive)),
         instance=instance,

@@ -16,6 +16,8 @@ from davkeep import __version__
 
 #: Exit status of a command line or a configuration that cannot be used.
 REFUSED = 2
+#: Exit status of a server that the system does not let start.
+FAILED = 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -110,8 +112,13 @@ def _serve(arguments: argparse.Namespace) -> int:
 
         # Only now, so that a wrong command line is answered at once.
         from davkeep.app import serve
+        from davkeep.words.threads import ThreadRefusedError
 
-    return serve(configuration)
+    try:
+        return serve(configuration)
+    except ThreadRefusedError as error:
+        _tell(f"{error.strerror}: is a limit of processes (ulimit -u, TasksMax) or memory reached?")
+        return FAILED
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from harness.inside import Start, servers_inside
 from harness.server import RunningServer, Serve
 from harness.wire import Wire
 
-pytest_plugins = ["harness.figures"]
+pytest_plugins = ["harness.figures", "harness.refusing"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -38,6 +38,15 @@ STRANGERS = {
     "jinja2": "monitor",
 }
 
+#: The one module that starts threads, since the system may refuse one.
+STARTS_THREADS = PACKAGE / "words" / "threads.py"
+
+#: What starts a thread where it is called or inherited from.
+STARTERS = frozenset(
+    {"Thread", "Timer", "start_new_thread", "_start_new_thread", "to_thread"}
+    | {"ThreadPoolExecutor", "ThreadPool", "ThreadingMixIn", "ThreadingHTTPServer"}
+)
+
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -81,6 +90,40 @@ def test_each_stranger_has_one_door(module: Path) -> None:
     for name in _imports(module):
         door = STRANGERS.get(name.split(".")[0])
         assert door in (None, _room(module)), f"{module} imports {name}"
+
+
+def _starters(text: str) -> list[int]:
+    """The lines that call, or inherit from, what starts a thread."""
+    found: list[int] = []
+    for node in ast.walk(ast.parse(text)):
+        used: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            used = [node.func, *node.args]
+        elif isinstance(node, ast.ClassDef):
+            used = list(node.bases)
+        names = {ast.unparse(each).rpartition(".")[2] for each in used}
+        if names & STARTERS:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_one_module_starts_threads(module: Path) -> None:
+    """So a thread that the system refuses is an error of its own, and nobody counts on it."""
+    lines = _starters(module.read_text(encoding="utf-8"))
+    assert bool(lines) == (module == STARTS_THREADS), f"{module} starts a thread: {lines}"
+
+
+def test_a_started_thread_is_seen() -> None:
+    """The guard can fail: by whatever name a thread is started."""
+    for line in (
+        "threading.Thread(target=f).start()",
+        "Timer(1, f)",
+        "class Worker(threading.Thread): pass",
+        "partial(Thread, target=f)",
+        "_thread.start_new_thread(f, ())",
+    ):
+        assert _starters(line), line
 
 
 def test_the_words_and_the_engine_are_free_of_what_is_above() -> None:

@@ -12,6 +12,7 @@ from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Mode, Operation, Page, Registry, Stored
+from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal
 from davkeep.store.locks import Locks
@@ -44,6 +45,8 @@ class Site:
     stored: Stored
     journal: Journal
     registry: Registry
+    #: Does what is to be done from time to time, or made good later.
+    upkeep: Upkeep
     uploads: Uploads
     #: Makes the plan of a request; see ``davkeep.keepalive.planner``.
     plan: Callable[[Facts, bool], Plan]

@@ -25,6 +25,7 @@ from davkeep.keepalive.pieces import RETRY_AFTER, Pieces, send
 from davkeep.keepalive.planner import Action
 from davkeep.words.interim import PROCESSING
 from davkeep.words.later import Later
+from davkeep.words.threads import start_thread
 
 _log = logging.getLogger("davkeep.keepalive")
 
@@ -129,7 +130,7 @@ class ParkingLot:
         self._inbox: deque[Callable[[], None]] = deque()
         self._open = True
         self._running = True
-        self._thread = threading.Thread(target=self._run, name="davkeep-lot", daemon=True)
+        self._thread: threading.Thread | None = None
 
     # Called from any thread
 
@@ -138,8 +139,8 @@ class ParkingLot:
         return len(self._parked)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread. Raises ThreadRefusedError."""
+        self._thread = start_thread(self._run, "davkeep-lot")
 
     def park(self, entry: Parked) -> None:
         """Take over a connection; if the lot is closed, the connection is reset."""
@@ -167,7 +168,7 @@ class ParkingLot:
     def stop(self, timeout: float = 5.0) -> None:
         """Reset what is parked and end the thread. Nobody is told that a client went: none did."""
         self._post(self._end)
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout)
 
     def _post(self, message: Callable[[], None]) -> bool:

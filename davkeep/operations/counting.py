@@ -8,6 +8,7 @@ better: the interpreter's lock knows none. So only what lasts is counted.
 
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from davkeep.operations.attempt import attempt
 from davkeep.operations.operation import Operation
 from davkeep.trees.counting import Count
+from davkeep.words.crew import Crew
 from davkeep.words.failure import Failure
 
 _log = logging.getLogger("davkeep.operations")
@@ -122,14 +124,17 @@ class Counting:
 
 
 class CountingThread:
-    """A ``Counting`` with its thread, which is started when it is first needed."""
+    """A ``Counting`` with its thread, which is started when it is first needed.
+
+    Where the system refuses it, totals stay unknown until something more is to be counted.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """``clock`` as for ``Counting``."""
         self._counting = Counting(clock)
         #: Guards the thread and the two flags, and wakes the thread.
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._crew = Crew("davkeep-count", 1)
         self._has_new = False
         self._is_stopped = False
 
@@ -140,11 +145,7 @@ class CountingThread:
                 return
             self._counting.add(operation, start)
             self._has_new = True
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._serve, name="davkeep-count", daemon=True
-                )
-                self._thread.start()
+            self._crew.grow(self._serve)
             self._changed.notify()
 
     def forget(self, operation: Operation) -> None:
@@ -155,10 +156,9 @@ class CountingThread:
         """Give up all counts; wait at most ``seconds`` for the thread."""
         with self._changed:
             self._is_stopped = True
-            thread = self._thread
             self._changed.notify()
-        if thread is not None:
-            thread.join(seconds)
+        # Nobody is added any more.
+        self._crew.join(time.monotonic() + seconds)
 
     def _serve(self) -> None:
         """Be the thread."""

@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from davkeep.words.crew import Crew
+
 #: Threads at most, for all operations together: what two workers have under way.
 SIZE = 16
 
@@ -16,48 +18,63 @@ class _Call(NamedTuple):
     future: "Future[Any]"
     do: Callable[[], Any]
 
+    def make(self) -> None:
+        """Do it; whatever it raises is an error of who waits, and not of the calling thread."""
+        try:
+            self.future.set_result(self.do())
+        except BaseException as error:
+            self.future.set_exception(error)
+
 
 class Helpers:
     """The threads; each is started when there is something for it to do for the first time.
 
-    They are no part of an exit that waits: a call may hang on a disk that does not answer.
+    They only save time: where there is none, a call is done by who asks for it. They
+    are no part of an exit that waits: a call may hang on a disk that does not answer.
     """
 
     def __init__(self, size: int = SIZE) -> None:
         """None is started."""
-        self._size = size
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        #: Guards the list of threads.
+        #: Guards the threads and the flag, and that nothing comes behind the last word to them.
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._crew = Crew("davkeep-member", size)
+        self._is_stopped = False
 
     def submit(self, call: Callable[[], Any]) -> "Future[Any]":
-        """Have ``call`` done soon; what it raises is raised to who asks for its result."""
-        future: Future[Any] = Future()
-        self._calls.put(_Call(future, call))
-        with self._lock:
-            if len(self._threads) < self._size:
-                name = f"davkeep-member-{len(self._threads) + 1}"
-                self._threads.append(threading.Thread(target=self._serve, name=name, daemon=True))
-                self._threads[-1].start()
-        return future
+        """Have ``call`` done soon, or now if nobody else does it.
+
+        What it raises is raised to who asks for its result.
+        """
+        asked = _Call(Future(), call)
+        if not self._hand_over(asked):
+            asked.make()
+        return asked.future
 
     def stop(self) -> None:
         """Let the threads end when nothing is left to be done; does not wait for that."""
         with self._lock:
-            for _ in self._threads:
+            self._is_stopped = True
+            for _ in range(len(self._crew)):
                 self._calls.put(None)
 
     def count(self) -> int:
         """How many have been started."""
         with self._lock:
-            return len(self._threads)
+            return len(self._crew)
+
+    def _hand_over(self, asked: _Call) -> bool:
+        """Give a call to the threads, if there are any."""
+        with self._lock:
+            if self._is_stopped:
+                return False
+            self._crew.grow(self._serve)
+            if not len(self._crew):
+                return False
+            self._calls.put(asked)
+            return True
 
     def _serve(self) -> None:
         """Be one of the threads."""
-        while (call := self._calls.get()) is not None:
-            try:
-                call.future.set_result(call.do())
-            # Whatever it is, it is an error of who waits, and not of this thread.
-            except BaseException as error:
-                call.future.set_exception(error)
+        while (asked := self._calls.get()) is not None:
+            asked.make()

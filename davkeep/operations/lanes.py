@@ -32,6 +32,7 @@ from davkeep.operations.throttle import Limits, Throttle
 from davkeep.operations.turns import QUANTUM, SHORT_QUANTUM, Driver, Turns, hands_over, yields_slot
 from davkeep.operations.work import Conclude, Ending, IsBulk, Stand, Start, Work, never_bulk
 from davkeep.trees.steps import Lane, Submit
+from davkeep.words.crew import Crew
 from davkeep.words.later import Later
 
 #: Threads for short work: a scan before a DELETE's rename, a swap. Two, so that one that hangs
@@ -71,8 +72,8 @@ class _Line:
     driver: Driver
     size: int
     ready: threading.Condition
+    crew: Crew
     turns: Turns[Work] = field(default_factory=Turns)
-    threads: list[threading.Thread] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class Lanes:
     """Drives the generators of operations; see the module's text.
 
     ``workers`` is the number of long operations that run at the same time, ``clock`` a monotonic
-    one, ``wait`` how a throttled thread waits. Threads are started when the first work needs them.
+    one, ``wait`` how a throttled thread waits. Each line has a thread from ``start`` on, and the
+    others when the first work needs them, or as soon after that as the system allows it.
     ``most_begun``: so many may wait after they have begun; see ``crowd``.
 
     ``_lock`` guards the lines, the table of works, each work's stand, the number of those that wait
@@ -124,7 +126,7 @@ class Lanes:
         self._works: dict[Operation, Work] = {}
         sizes = {Driver.SHORT: SHORT_THREADS, Driver.LONG: workers, Driver.UNDO: 1}
         self._lines = {
-            driver: _Line(driver, size, threading.Condition(self._lock))
+            driver: _Line(driver, size, threading.Condition(self._lock), _crew_of(driver, size))
             for driver, size in sizes.items()
         }
         self._begun_waiting = 0
@@ -132,6 +134,15 @@ class Lanes:
         self._left: list[Work] = []
         self._is_stopping = False
         self._is_stopped = False
+
+    def start(self) -> None:
+        """Give each line the thread without which its work would never end.
+
+        Raises ThreadRefusedError. Without this call that thread comes with the first work.
+        """
+        with self._lock:
+            for line in self._lines.values():
+                line.crew.begin(partial(self._serve, line))
 
     # For those who ask
 
@@ -194,7 +205,7 @@ class Lanes:
                 long_waiting=len(self._lines[Driver.LONG].turns),
                 begun_waiting=self._begun_waiting,
                 driven=driven,
-                threads=sum(len(line.threads) for line in self._lines.values())
+                threads=sum(len(line.crew) for line in self._lines.values())
                 + self._helpers.count(),
             )
 
@@ -315,17 +326,9 @@ class Lanes:
             work.stand, work.line = Stand.QUEUED, driver
             line.turns.put(work.operation.account, work)
             self._begun_waiting += work.has_begun
-            self._start_threads(line)
+            line.crew.grow(partial(self._serve, line), line.size)
             line.ready.notify()
         return True
-
-    def _start_threads(self, line: _Line) -> None:
-        """Start the threads of a line that is used for the first time; called under the lock."""
-        for number in range(len(line.threads) + 1, line.size + 1):
-            name = f"davkeep-{line.driver.name.lower()}-{number}"
-            thread = threading.Thread(target=self._serve, args=(line,), name=name, daemon=True)
-            line.threads.append(thread)
-            thread.start()
 
     def _serve(self, line: _Line) -> None:
         """Be one of the threads of ``line``."""
@@ -397,15 +400,17 @@ class Lanes:
     def _end_threads(self) -> None:
         with self._lock:
             self._is_stopped = True
-            threads = [thread for line in self._lines.values() for thread in line.threads]
             for line in self._lines.values():
                 line.ready.notify_all()
         deadline = time.monotonic() + JOIN_SECONDS
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        for line in self._lines.values():
+            line.crew.join(deadline)
         self._helpers.stop()
         self._counting.stop(max(0.0, deadline - time.monotonic()))
+
+
+def _crew_of(driver: Driver, size: int) -> Crew:
+    return Crew(f"davkeep-{driver.name.lower()}", size)
 
 
 def _line_of(work: Work) -> Driver:

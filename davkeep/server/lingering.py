@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from davkeep.words.threads import start_thread
+
 _log = logging.getLogger("davkeep.server")
 
 #: Seconds for which a client is listened to at most.
@@ -76,11 +78,11 @@ class Lingering:
         self._gate = threading.Lock()
         self._inbox: deque[tuple[socket.socket, Callable[[], None]]] = deque()
         self._open = True
-        self._thread = threading.Thread(target=self._run, name="davkeep-linger", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread. Raises ThreadRefusedError."""
+        self._thread = start_thread(self._run, "davkeep-linger")
 
     def take(self, sock: socket.socket, delivered: Callable[[], None] | None = None) -> None:
         """Take over a plain socket; closed at once if this has stopped.
@@ -100,7 +102,7 @@ class Lingering:
             if self._open:
                 self._open = False
                 os.eventfd_write(self._signal, 1)
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout)
 
     def _run(self) -> None:

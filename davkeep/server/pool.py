@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from davkeep.words.threads import ThreadRefusedError, start_thread
+
 _log = logging.getLogger("davkeep.server")
 
 #: Seconds for which threads may go on after their connections were cut; they are daemons and are
@@ -53,12 +55,13 @@ class Conversation(Protocol):
         """
 
 
-class Worker(threading.Thread):
-    """One thread of the pool."""
+class Worker:
+    """What one thread of the pool is at."""
 
-    def __init__(self, pool: "Pool", number: int, *, reserved: bool) -> None:
-        kind = "delivery" if reserved else "pool"
-        super().__init__(name=f"davkeep-{kind}-{number}", daemon=True)
+    #: Who does it; set before anybody else sees this.
+    thread: threading.Thread
+
+    def __init__(self, pool: "Pool", *, reserved: bool) -> None:
         self._pool = pool
         self.reserved = reserved
         #: The connection it talks to; None while it waits for one.
@@ -139,17 +142,24 @@ class Pool:
         self._waiting = 0
         self._excess = 0
         self._numbered = 0
+        #: Whether the system refused a thread that is still missing; told once.
+        self._is_short = False
         self._stopping = False
 
     # What cheroot's server asks for
 
     def start(self) -> None:
-        """Start the threads that are always there."""
+        """Start the threads that are always there: each kind's first, then as many as the system
+        allows; the others are started when they are needed and it allows them.
+
+        Raises ThreadRefusedError.
+        """
+        start_thread(self._watch_crowd, "davkeep-pool-growth")
         with self._lock:
-            for _ in range(self._reserved):
-                self._spawn(reserved=True)
-            self.grow(self.min)
-        threading.Thread(target=self._watch_crowd, name="davkeep-pool-growth", daemon=True).start()
+            self._spawn(reserved=False)
+            self._spawn(reserved=True)
+            self._complete()
+            self.grow(self.min - self._ordinary)
 
     def put(self, conn: Conversation) -> None:
         """Have a thread serve `conn`, which has something to read; closed if the pool has
@@ -174,10 +184,9 @@ class Pool:
         return len(self._threads)
 
     def grow(self, amount: int) -> None:
-        """Start `amount` more threads, as far as the maximum allows."""
+        """Start `amount` more threads, as far as the maximum and the system allow."""
         with self._lock:
-            for _ in range(min(amount, self.max + self._reserved - len(self._threads))):
-                self._spawn(reserved=False)
+            self._add(min(amount, self.max - self._ordinary), reserved=False)
 
     def shrink(self, amount: int) -> None:
         """Let `amount` threads end when they have nothing to do, as far as the minimum allows."""
@@ -305,6 +314,7 @@ class Pool:
         wanted = self.qsize - self._waiting
         if wanted <= 0 or self._stopping:
             return
+        self._complete()
         ordinary = [worker for worker in self._threads if not worker.reserved]
         slow = sum(worker.waits_for_client(SLOW_AFTER) for worker in ordinary)
         lacking = self.min + slow - len(ordinary)
@@ -317,28 +327,45 @@ class Pool:
         began = [line[0][1] for line in (self._requests, self._deliveries) if line]
         return time.monotonic() - min(began, default=time.monotonic())
 
+    @property
+    def _ordinary(self) -> int:
+        """How many threads there are for everything."""
+        return sum(not worker.reserved for worker in self._threads)
+
+    def _complete(self) -> None:
+        """Start the reserved threads that the system refused so far."""
+        self._add(self._reserved - (len(self._threads) - self._ordinary), reserved=True)
+
+    def _add(self, amount: int, *, reserved: bool) -> None:
+        """Start `amount` more, up to the first that the system refuses: those that exist go on."""
+        for _ in range(amount):
+            try:
+                self._spawn(reserved=reserved)
+            except ThreadRefusedError as error:
+                if not self._is_short:
+                    _log.warning("%s, so there are %d", error.strerror, len(self._threads))
+                self._is_short = True
+                return
+            self._is_short = False
+
     def _spawn(self, *, reserved: bool) -> None:
+        """Start one; it waits for the lock, which the caller has. Raises ThreadRefusedError."""
         self._numbered += 1
-        worker = Worker(self, self._numbered, reserved=reserved)
+        worker = Worker(self, reserved=reserved)
+        kind = "delivery" if reserved else "pool"
+        worker.thread = start_thread(worker.run, f"davkeep-{kind}-{self._numbered}")
         self._threads.add(worker)
-        try:
-            worker.start()
-        except RuntimeError:
-            # The system allows no more threads: those that exist go on.
-            self._threads.discard(worker)
-            _log.warning("no more threads than %d can be started", len(self._threads))
 
     def _join(self, timeout: float | None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
+        me = threading.current_thread()
         with self._lock:
-            threads = [
-                thread for thread in self._threads if thread is not threading.current_thread()
-            ]
+            threads = [worker.thread for worker in self._threads if worker.thread is not me]
         for thread in threads:
             thread.join(None if until is None else max(until - time.monotonic(), 0.0))
 
     def _cut_busy(self) -> None:
         with self._lock:
-            busy = [thread.conn for thread in self._threads if thread.conn is not None]
+            busy = [worker.conn for worker in self._threads if worker.conn is not None]
         for conn in busy:
             conn.cut()

@@ -39,9 +39,9 @@ STOP_SLACK = 3.0
 class Server(HTTPServer):
     """Serves a WSGI application over HTTP/1.1, with parked connections.
 
-    `start()` serves until `stop()` is called, from any thread or a signal handler. Or
-    `prepare()`, after which `bind_addr` holds the real port and connections queue up, and then
-    `serve()`.
+    `start()` serves until `stop()` is called from any thread, or `ask_to_stop()` by a signal
+    handler. Or `prepare()`, after which `bind_addr` holds the real port and connections queue up,
+    and then `serve()`.
     """
 
     version = f"davkeep/{__version__}"
@@ -78,7 +78,9 @@ class Server(HTTPServer):
         self.lingering = Lingering()
         self._stop_begun = threading.Lock()
         self._stopped = threading.Event()
-        self._stopper: threading.Thread | None = None
+        #: Who runs `serve()`.
+        self._serving_thread: threading.Thread | None = None
+        self._is_asked_to_stop = False
         self._connections: IdleConnections
 
     def _apply(self, settings: ServerSettings) -> None:
@@ -116,7 +118,9 @@ class Server(HTTPServer):
     # Serving
 
     def prepare(self) -> None:
-        """Bind, listen, and start the threads. OSError if the address cannot be had."""
+        """Bind, listen, and start the threads. OSError if the address cannot be had, and of that
+        ThreadRefusedError if the system does not start the threads.
+        """
         raise_descriptor_limit()
         super().prepare()
         # cheroot's own was made a moment ago and has seen nothing yet.
@@ -126,8 +130,11 @@ class Server(HTTPServer):
         self.lingering.start()
 
     def serve(self) -> None:
-        """Accept and serve until `stop()` is called, and return when it is done."""
+        """Accept and serve until somebody stops it, and return when that is done."""
+        self._serving_thread = threading.current_thread()
         self._connections.run(self.expiration_interval)
+        if self._is_asked_to_stop and self._stop_begun.acquire(blocking=False):
+            self._stop(self.settings.shutdown_timeout)
         self._stopped.wait()
 
     def new_connection(self, sock: socket.socket, address: Any) -> Connection:
@@ -165,21 +172,29 @@ class Server(HTTPServer):
     def stop(self, timeout: float | None = None) -> None:
         """Stop in order, within about `timeout` seconds (None: the settings' `shutdown_timeout`).
 
-        May be called more than once and from any thread, after `prepare()`. From a signal handler
-        that interrupted `serve()` it only begins; `serve()` returns when it is done.
+        May be called more than once and from any thread, after `prepare()`. Inside `serve()` it is
+        `ask_to_stop()`.
         """
+        if self._serving_thread is threading.current_thread():
+            self.ask_to_stop()
+            return
         seconds = self.settings.shutdown_timeout if timeout is None else timeout
-        inside_serve = self._connections.runs_here
-        if not self._stop_begun.acquire(blocking=False):
-            if not inside_serve and self._stopper is not threading.current_thread():
-                self._stopped.wait(seconds + STOP_SLACK)
-        elif inside_serve:
-            threading.Thread(target=self._stop, args=(seconds,), name="davkeep-stop").start()
-        else:
+        if self._stop_begun.acquire(blocking=False):
             self._stop(seconds)
+        else:
+            self._stopped.wait(seconds + STOP_SLACK)
+
+    def ask_to_stop(self) -> None:
+        """Have `serve()` stop in order, in its own thread, and return when it has.
+
+        For signal handlers, which interrupt that thread wherever it is: it waits for nothing, and
+        needs no thread of its own, which the system may refuse. A second call does nothing.
+        """
+        if not self._is_asked_to_stop:
+            self._is_asked_to_stop = True
+            self._connections.stop()
 
     def _stop(self, seconds: float) -> None:
-        self._stopper = threading.current_thread()
         until = time.monotonic() + seconds
         try:
             self._stop_in_order(until)

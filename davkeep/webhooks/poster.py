@@ -1,12 +1,15 @@
 """One POST at a time to one URL, with an end that does not depend on the receiver."""
 
 import http.client
+import io
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 #: The digits of a Retry-After that counts; more would be years.
@@ -30,17 +33,30 @@ class Answer:
 
 
 class Attempt:
-    """One exchange's socket, which another thread may cut.
+    """One exchange's socket, which another thread may cut, and the moment by which it is over.
 
     The socket belongs to the thread that exchanges; cutting is a shutdown(2), which wakes it and
     closes nothing. ``_lock`` guards that the socket is open then.
     """
 
-    def __init__(self) -> None:
-        """Begin without a socket."""
+    def __init__(self, seconds: float) -> None:
+        """Begin without a socket, and be over in ``seconds``."""
+        self._until = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self.is_cut = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is over."""
+        return time.monotonic() >= self._until
+
+    def left(self) -> float:
+        """Return the seconds that are left; TimeoutError if there are none."""
+        seconds = self._until - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("no time is left")
+        return seconds
 
     def hold(self, sock: socket.socket) -> None:
         """Take ``sock``, or raise TimeoutError if the attempt was cut before it was there."""
@@ -67,6 +83,46 @@ class Attempt:
                 self._socket = None
 
 
+class _Timed:
+    """What http.client takes for a socket: all that is done with it ends with the attempt."""
+
+    def __init__(self, sock: socket.socket, attempt: Attempt) -> None:
+        self._socket = sock
+        self._attempt = attempt
+
+    def sendall(self, block: Any) -> None:
+        """Send all of it, within what is left."""
+        self._socket.settimeout(self._attempt.left())
+        self._socket.sendall(block)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        """Return what the response is read from."""
+        return io.BufferedReader(_Reading(self._socket, self._attempt))
+
+    def close(self) -> None:
+        """Nothing: the attempt closes the socket."""
+
+
+class _Reading(io.RawIOBase):
+    """The bytes that come in time; then it is as if there were no more."""
+
+    def __init__(self, sock: socket.socket, attempt: Attempt) -> None:
+        self._socket = sock
+        self._attempt = attempt
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what comes, however little, within what is left."""
+        try:
+            self._socket.settimeout(self._attempt.left())
+            return self._socket.recv_into(buffer)
+        except TimeoutError:
+            return 0
+
+
 class Poster:
     """POSTs to ``url``, directly and without following redirections.
 
@@ -88,19 +144,15 @@ class Poster:
 
     def post(self, fields: Mapping[str, str], body: bytes) -> Answer:
         """Send ``body`` and return what came of it; raises nothing for a receiver that fails."""
-        self._attempt = attempt = Attempt()
-        deadline = threading.Timer(self._timeout, attempt.cut)
-        deadline.daemon = True
-        deadline.start()
+        self._attempt = attempt = Attempt(self._timeout)
         try:
             return self._exchange(attempt, fields, body)
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             # UnicodeError: a host that is no name, by the rules of internationalised ones.
-            if attempt.is_cut:
+            if attempt.is_cut or attempt.is_late:
                 return Answer(None, f"no answer within {self._timeout:g} seconds")
             return Answer(None, f"{type(error).__name__}: {error}")
         finally:
-            deadline.cancel()
             attempt.close()
 
     def abort(self) -> None:
@@ -116,20 +168,38 @@ class Poster:
             return Answer(response.status, retry_after=_seconds(response.getheader("Retry-After")))
 
     def _connected(self, attempt: Attempt) -> http.client.HTTPConnection:
-        plain = socket.create_connection((self._host, self._port), self._timeout)
+        plain = self._plain(attempt)
         attempt.hold(plain)
         if self._context is None:
             connection = http.client.HTTPConnection(self._host, self._port)
-            connection.sock = plain
+            connection.sock = _Timed(plain, attempt)
             return connection
         secure = self._context.wrap_socket(
             plain, server_hostname=self._host, do_handshake_on_connect=False
         )
         attempt.hold(secure)
+        # Its timeout counts for the whole handshake.
+        secure.settimeout(attempt.left())
         secure.do_handshake()
         connection = http.client.HTTPSConnection(self._host, self._port, context=self._context)
-        connection.sock = secure
+        connection.sock = _Timed(secure, attempt)
         return connection
+
+    def _plain(self, attempt: Attempt) -> socket.socket:
+        """Connect to the first of the host's addresses that takes it. Raises OSError."""
+        addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        problem = OSError(f"{self._host} has no address")
+        for family, kind, protocol, _, address in addresses:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(attempt.left())
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                problem = error
+            else:
+                return sock
+        raise problem
 
 
 def _seconds(field: str | None) -> float:

@@ -15,6 +15,7 @@ from davkeep.webhooks.queue import Queue
 from davkeep.webhooks.receiver import Receiver
 from davkeep.webhooks.retries import Verdict, pause_after, verdict
 from davkeep.words.configuration.webhooks import LONGEST_PAUSE
+from davkeep.words.threads import start_thread
 
 _log = logging.getLogger("davkeep.webhooks")
 
@@ -60,15 +61,13 @@ class Sender:
         self._unwritten: Callable[[], None] | None = None
         self._is_stopping = threading.Event()
         self._woken = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name=f"davkeep-{receiver.name}", daemon=True
-        )
+        self._thread: threading.Thread | None = None
 
     # For others
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread. Raises ThreadRefusedError."""
+        self._thread = start_thread(self._run, f"davkeep-{self._receiver.name}")
 
     def wake(self) -> None:
         """Say that there may be something to send."""
@@ -85,7 +84,7 @@ class Sender:
 
     def join(self, seconds: float) -> None:
         """Wait for the thread's end, at most ``seconds``."""
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join(max(seconds, 0.0))
 
     # The thread

@@ -46,7 +46,10 @@ class Webhooks:
         }
 
     def start(self) -> None:
-        """Drop what is for receivers that are not there any more, and send the rest."""
+        """Drop what is for receivers that are not there any more, and send the rest.
+
+        Raises ThreadRefusedError.
+        """
         try:
             dropped = self._deliveries.keep_only([receiver.url for receiver in self._senders])
         except StoreError as error:

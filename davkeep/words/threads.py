@@ -15,9 +15,9 @@ def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
     Raises ThreadRefusedError. Whoever keeps count of threads counts what this returns, and so
     never one that is not there.
     """
-    thread = threading.Thread(target=run, name=name, daemon=True)
     try:
+        thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise ThreadRefusedError(errno.EAGAIN, f"the system starts no thread {name}") from error
     return thread

@@ -117,7 +117,7 @@ def test_threads_end_with_the_stop(bench: Any) -> None:
     operation = bench.queue(bench.noted("a"))
     assert operation.wait(DEADLINE)
     bench.lanes.stop(DEADLINE)
-    threads = [thread for line in bench.lanes._lines.values() for thread in line.threads]
+    threads = [thread for line in bench.lanes._lines.values() for thread in line.crew.threads]
     assert threads
     assert not any(thread.is_alive() for thread in threads)
 

@@ -11,6 +11,7 @@ import pytest
 
 from davkeep.operations import Operation, Page, Stored
 from davkeep.operations.recovery import Recovery
+from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Lock, Locks
@@ -118,8 +119,10 @@ class Ground:
         self.boot()
         recovery = Recovery(self.journal, self.stored, INSTANCE)
         found = recovery.settle()
-        recovery.start()
-        recovery.wait()
+        upkeep = Upkeep()
+        recovery.start(upkeep)
+        while upkeep.turn() is not None:
+            pass
         recovery.stop()
         return found
 

@@ -63,7 +63,7 @@ def test_an_operation_keeps_its_id_and_owner(tmp_path: Path, ground: Any) -> Non
     config.write_text(yaml.safe_dump({"provider_mapping": mapping, "davkeep": block}))
     with ExitStack() as opened:
         site = make_site(load(str(config)), opened)
-        recover(site, opened).start()
+        recover(site, opened).start(site.upkeep)
         (found,) = site.registry.visible(lambda account: account[0] == "ann")
         assert site.registry.visible(lambda account: account[0] == "bob") == []
         assert found.id in control.staging_name

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from davkeep.server.pool import Pool
+from davkeep.words.threads import ThreadRefusedError
 from harness.waiting import until
 
 
@@ -277,3 +278,38 @@ def test_no_thread_stays_where_none_is_free(make_pool):
     assert kept.wait(10)
     assert (len(first.threads), len(second.threads)) == (1, 1)
     busy.end.set()
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_no_pool_without_its_first_threads(refusing, allowed):
+    """It does not begin unless something can be served, delivered, and made to grow."""
+    refusing.begin(allowed=allowed)
+    pool = Pool(lambda conn: None, minimum=2, maximum=4, reserved=1)
+    with pytest.raises(ThreadRefusedError):
+        pool.start()
+    pool.stop(0.1)
+
+
+def test_a_pool_with_fewer_threads_than_its_minimum(make_pool, refusing, until, caplog):
+    """It says so once, serves with those that it has, and starts the others when it needs them and
+    the system allows it.
+    """
+    refusing.begin(allowed=3)
+    pool = make_pool(minimum=3, reserved=2)
+    assert pool.size == 2
+    busy, waits, result = Errand(), Hang(), Errand()
+    result.end.set()
+    pool.put(busy)
+    assert busy.begun.wait(10)
+    pool.put(waits)
+    pool.deliver(result)
+    assert result.closed.wait(10)
+    until(lambda: refusing.refused > 5)
+    assert pool.size == 2
+    assert sum("starts no thread" in record.getMessage() for record in caplog.records) == 1
+    refusing.end()
+    assert waits.begun.wait(10)
+    until(lambda: pool.size >= 4)
+    assert sum(worker.reserved for worker in pool._threads) == 2
+    for errand in (busy, waits):
+        errand.end.set()

@@ -12,6 +12,9 @@ import time
 
 import pytest
 
+from davkeep.server import Server
+from davkeep.words.threads import ThreadRefusedError
+
 
 def test_stop_with_parked_and_busy_connections(open_house):
     """stop() takes about its time with a parked client (reset), an upload (cut), and an idle
@@ -123,6 +126,58 @@ def test_stop_in_a_signal_handler(signals):
                 process.send_signal(signal.SIGTERM)
             assert process.communicate(timeout=20)[0] == "drained\nended\n"
     assert process.returncode == 0
+
+
+def test_a_signal_needs_no_thread():
+    """SIGTERM ends the process in order where the system starts no more threads."""
+    program = textwrap.dedent(
+        """
+        import signal, threading
+        from davkeep.server import Server
+
+        def refuse(*_):
+            raise RuntimeError("can't start new thread")
+
+        server = Server(("127.0.0.1", 0), None, drain=lambda seconds: print("drained", flush=True))
+        server.prepare()
+        threading._start_new_thread = refuse
+        signal.signal(signal.SIGTERM, lambda *_: server.stop())
+        print(server.url, flush=True)
+        server.serve()
+        print("ended", flush=True)
+        """
+    )
+    command, pipe = [sys.executable, "-c", program], subprocess.PIPE
+    process = subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, env=os.environ | path()
+    )
+    with process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=20) == ("drained\nended\n", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("where", ["lot", "linger", "pool", "delivery"])
+def test_a_server_without_its_threads_does_not_begin(refusing, where):
+    """prepare() says which thread is refused, and what was opened can be closed again."""
+    refusing.begin(f"davkeep-{where}")
+    server = Server(("127.0.0.1", 0), None)
+    with pytest.raises(ThreadRefusedError, match=where):
+        server.prepare()
+    server.stop(0.0)
+
+
+def test_a_signal_before_it_serves():
+    """A server that was asked to stop before it serves stops in order as soon as it does."""
+    drained = []
+    server = Server(("127.0.0.1", 0), None, drain=drained.append)
+    server.prepare()
+    server.ask_to_stop()
+    assert drained == []
+    server.serve()
+    assert len(drained) == 1
+    server.stop()
 
 
 def path():

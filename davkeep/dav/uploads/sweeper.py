@@ -4,6 +4,7 @@ import logging
 import threading
 
 from davkeep.dav.uploads.uploads import Uploads
+from davkeep.words.threads import start_thread
 
 _log = logging.getLogger("davkeep.dav")
 
@@ -19,19 +20,23 @@ class Sweeper:
         self._uploads = uploads
         self._interval = interval
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look now, for a crash may have left something behind, and then again and again."""
+        """Look now, for a crash may have left something behind, and then again and again.
+
+        Raises ThreadRefusedError.
+        """
         dropped = self._uploads.recover()
         if dropped:
             _log.info("%d uploads are dropped that were over, or not gone on with", dropped)
-        self._thread.start()
+        self._thread = start_thread(self._run, "davkeep-uploads")
 
     def stop(self) -> None:
         """Look no more."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):

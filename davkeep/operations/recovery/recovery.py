@@ -5,16 +5,16 @@ import threading
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 
-from davkeep.operations.attempt import attempt
 from davkeep.operations.operation import Operation
 from davkeep.operations.recovery.case import Case
 from davkeep.operations.recovery.uploads import Uploads
 from davkeep.operations.stored import Stored
+from davkeep.operations.upkeep import Steps, Upkeep
 from davkeep.store.journal import Journal, Record
 
 _log = logging.getLogger("davkeep.recovery")
 
-#: Seconds that a stop waits for the thread, which looks after each member whether to end.
+#: Seconds that a stop waits for purging, which looks after each member whether to end.
 STOP_SECONDS = 5.0
 
 
@@ -22,8 +22,8 @@ class Recovery:
     """What is left of operations that a crash ended; used once.
 
     ``settle`` comes before the server serves: after it every name is old or new, and what is stored
-    agrees. ``start`` begins to purge what is out of sight, in a thread of its own. Whenever it is
-    cut off, the next start goes on.
+    agrees. ``start`` begins to purge what is out of sight, as long work of the upkeep. Whenever it
+    is cut off, the next start goes on.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Recovery:
         self._cases: list[Case] = []
         self._opened = ExitStack()
         self._is_stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._is_over = threading.Event()
+        self._has_started = False
         #: Whether everything was purged that can be.
         self.is_complete = False
 
@@ -69,20 +70,20 @@ class Recovery:
         self._cases.append(case)
         return case.operation
 
-    def start(self) -> None:
-        """Purge in a thread, if there is anything to purge."""
+    def start(self, upkeep: Upkeep) -> None:
+        """Have ``upkeep`` purge, if there is anything to purge."""
         if not (self._cases or self._uploads.count):
             for _ in self._purging():
                 pass
             self.is_complete = True
             return
-        self._thread = threading.Thread(target=self._serve, name="davkeep-recovery", daemon=True)
-        self._thread.start()
+        self._has_started = True
+        upkeep.drive(self._steps())
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for what is purged; return whether that is all."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        if self._has_started:
+            self._is_over.wait(seconds)
         return self.is_complete
 
     def stop(self) -> None:
@@ -91,16 +92,17 @@ class Recovery:
         if self.wait(STOP_SECONDS):
             self._journal.forget_idle()
 
-    def _serve(self) -> None:
-        attempt(self._purge_all, "purging what a crash left")
-
-    def _purge_all(self) -> None:
-        with self._opened, closing(self._purging()) as steps:
-            for _ in steps:
-                if self._is_stopped.is_set():
-                    return
-        self.is_complete = True
-        _log.info("recovery is complete")
+    def _steps(self) -> Steps:
+        try:
+            with self._opened, closing(self._purging()) as steps:
+                for _ in steps:
+                    if self._is_stopped.is_set():
+                        return
+                    yield None
+            self.is_complete = True
+            _log.info("recovery is complete")
+        finally:
+            self._is_over.set()
 
     def _purging(self) -> Generator[None, None, None]:
         for case in self._cases:
