@@ -19,12 +19,13 @@ from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
 from davkeep.keepalive import Settings, planner
 from davkeep.monitor.resources import Resources
-from davkeep.operations import Lanes, Limits, Outcome, Registry, Stored, most_begun
+from davkeep.operations import Books, Lanes, Limits, Outcome, Registry, Stored, most_begun
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.upkeep import Upkeep
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.database import Database, StateInUse, StateTooNew, StoreError
 from davkeep.store.deliveries import Deliveries
+from davkeep.store.departed import DepartedFile
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
@@ -81,15 +82,14 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     the state cannot be read.
     """
     block = site.configuration.davkeep
-    recovery = Recovery(
-        site.journal, site.stored, site.instance, fsync=block.fsync, spool=block.put.spool
-    )
+    recovery = Recovery(site.books, site.instance, spool=block.put.spool)
     try:
         found = recovery.settle()
     except StoreError as error:
         raise ConfigurationError([f"davkeep.state: {error}"]) from None
     for operation in found:
         site.registry.remember(operation)
+    site.books.keep_up(site.upkeep)
     opened.callback(recovery.stop)
     return recovery
 
@@ -139,6 +139,10 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     stored = Stored(
         database, DeadProperties(database), Locks(database, time.time), StoredUploads(database)
     )
+    journal = Journal(database)
+    departed = DepartedFile(database.folder, flushes=block.fsync)
+    opened.callback(departed.close)
+    books = Books.of(journal, stored, departed, fsync=block.fsync)
     return Site(
         configuration=configuration,
         shares=shares,
@@ -146,8 +150,14 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         properties=stored.properties,
         locks=stored.locks,
         stored=stored,
-        journal=Journal(database),
-        registry=Registry(lanes, keep_results=block.operations.keep_results, ended=webhooks.ended),
+        journal=journal,
+        books=books,
+        registry=Registry(
+            lanes,
+            keep_results=block.operations.keep_results,
+            debts=books.debts,
+            ended=webhooks.ended,
+        ),
         upkeep=upkeep,
         uploads=start_uploads(configuration, stored.uploads, instance, opened),
         plan=planner(Settings.of(block.keepalive)),

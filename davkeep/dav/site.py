@@ -11,7 +11,7 @@ from secrets import token_hex
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
-from davkeep.operations import Mode, Operation, Page, Registry, Stored
+from davkeep.operations import Books, Mode, Operation, Page, Registry, Stored
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal
@@ -44,6 +44,8 @@ class Site:
     #: All that is stored about trees, as one.
     stored: Stored
     journal: Journal
+    #: Where operations keep their pages.
+    books: Books
     registry: Registry
     #: Does what is to be done from time to time, or made good later.
     upkeep: Upkeep
@@ -77,8 +79,7 @@ class Site:
         control.progress = operation.progress
         control.helpers = operation.helpers
         page = Page(
-            self.journal,
-            self.stored,
+            self.books,
             operation,
             control.staging_name,
             source,
@@ -116,6 +117,7 @@ class Site:
         holder = object()
         self.registry.reservations.reserve(holder, [(place, Mode.TOUCH)])
         try:
+            self.registry.debts.require([place])
             yield
         finally:
             self.registry.reservations.release(holder)

@@ -13,6 +13,7 @@ from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
 from davkeep.operations.page import Page
 from davkeep.operations.rate import Rate
+from davkeep.operations.recovery.books import Books
 from davkeep.operations.registry import Registry, Stopping
 from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Conflict, Mode, Reservations
@@ -23,6 +24,7 @@ from davkeep.operations.work import Conclude, Ending, IsBulk, Start, never_bulk
 
 __all__ = [
     "CANCELLED_CONDITION",
+    "Books",
     "Conclude",
     "Conflict",
     "Ending",

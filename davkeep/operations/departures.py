@@ -6,8 +6,8 @@ from functools import partial
 
 from davkeep.operations.debts import Debt, Debts
 from davkeep.operations.stored import Stored
-from davkeep.store.departed import DepartedFile, Departure
 from davkeep.store.database import StoreError
+from davkeep.store.departed import DepartedFile, Departure
 from davkeep.store.journal import Side
 from davkeep.trees.place import Place, place_at
 

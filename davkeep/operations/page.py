@@ -15,16 +15,14 @@ a page, member by member.
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from davkeep.operations.departures import Departures
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome
-from davkeep.operations.recovery.unfinished import Unfinished
-from davkeep.operations.stored import Stored
+from davkeep.operations.recovery.books import Books
 from davkeep.store.database import StoreError
 from davkeep.store.departed import Departure
-from davkeep.store.journal import Journal, Record, Side, Stage
+from davkeep.store.journal import Record, Side, Stage
 from davkeep.store.locks import Lock
 from davkeep.trees.changes import Change, MoveAcross, Unlink
 from davkeep.trees.durability import flush_directory
@@ -36,21 +34,6 @@ _log = logging.getLogger("davkeep.operations")
 #: Stages in which names may have changed and changed back: that has to be on the disk before the
 #: record goes.
 _LATE = frozenset((Stage.CHANGING, Stage.RETURNING))
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """Where pages are kept: the journal, what is stored about trees, and what is left over.
-
-    ``unfinished`` takes a record that could not be brought to its end; ``departures`` what is
-    deleted without one.
-    """
-
-    journal: Journal
-    stored: Stored
-    departures: Departures
-    unfinished: Unfinished
-    fsync: bool = True
 
 
 class Page(Witness):
@@ -72,8 +55,8 @@ class Page(Witness):
     ) -> None:
         """``staging``: the hidden name; the rest is what is asked for."""
         self._books = books
-        self._journal = books.journal
-        self._stored = books.stored
+        self._journal = books.desk.journal
+        self._stored = books.desk.stored
         self._entries = [source] if destination is None else [source, destination]
         #: Whether something is stored about the trees.
         self._lies = False
@@ -256,7 +239,7 @@ class Page(Witness):
     def _flush(self) -> None:
         """Flush the directories whose names changed and changed back."""
         for entry in self._entries:
-            if self._books.fsync:
+            if self._books.desk.fsync:
                 flush_directory(entry.parent_fd)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from davkeep.operations.counting import StartCount
+from davkeep.operations.debts import Debts
 from davkeep.operations.lanes import Lanes
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import broken
@@ -21,6 +22,9 @@ from davkeep.words.failure import Failure
 from davkeep.words.later import Later
 
 Clock = Callable[[], float]
+
+#: What an operation reserves.
+Wanted = Sequence[tuple[Place, Mode]]
 
 #: Checks what an operation is about, while that is reserved; raises Failure or OSError.
 Check = Callable[[Operation], None]
@@ -66,6 +70,7 @@ class Registry:
         *,
         keep_results: float = 900.0,
         reservations: Reservations | None = None,
+        debts: Debts | None = None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
         ended: Callable[[Operation], None] = _tell_nobody,
@@ -73,6 +78,7 @@ class Registry:
         """Begin with no operation."""
         self.lanes = lanes
         self.reservations = Reservations() if reservations is None else reservations
+        self.debts = Debts() if debts is None else debts
         self._clock = clock
         self._monotonic = monotonic
         self._tell = ended
@@ -97,7 +103,7 @@ class Registry:
     def admit(
         self,
         key: RepeatKey,
-        wanted: Sequence[tuple[Place, Mode]],
+        wanted: Wanted,
         start: Start,
         conclude: Conclude,
         is_bulk: IsBulk = never_bulk,
@@ -127,16 +133,20 @@ class Registry:
             self._requests[operation.id] = _Request(key, [place for place, _ in wanted])
             if key.joins:
                 self._by_key[key] = operation
-        self._check(operation, check, conclude)
+        self._check(operation, wanted, check, conclude)
         operation.subscribe(Later(self._tell, operation), waits=False)
         self.lanes.add(operation, start, conclude, self._ended, is_bulk, count)
         return operation
 
-    def _check(self, operation: Operation, check: Check, conclude: Conclude) -> None:
-        """Run ``check``; if it raises, end the operation, whatever it was."""
+    def _check(
+        self, operation: Operation, wanted: Wanted, check: Check, conclude: Conclude
+    ) -> None:
+        """Pay what is due and run ``check``; if either raises, end the operation."""
         outcome = broken()
         is_fine = False
         try:
+            if operation.method != "DELETE":
+                self.debts.require([place for place, _ in wanted])
             check(operation)
             is_fine = True
         except (OSError, Failure) as error:

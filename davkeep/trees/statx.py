@@ -60,10 +60,12 @@ class _Buffer(ctypes.Structure):
         ("mode", ctypes.c_uint16),
         ("between", ctypes.c_uint8 * 50),
         ("born", ctypes.c_int64),
-        ("rest", ctypes.c_uint8 * 168),
+        ("born_nanoseconds", ctypes.c_uint32),
+        ("rest", ctypes.c_uint8 * 164),
     )
     mask: int
     born: int
+    born_nanoseconds: int
     attributes: int
     links: int
     owner: int
@@ -76,7 +78,8 @@ def time_of_birth(parent_fd: int, name: str) -> float | None:
     address = ctypes.addressof(buffer)
     if _statx is None or _statx(parent_fd, os.fsencode(name), _FLAGS, _BORN, address):
         return None
-    return float(buffer.born) if buffer.mask & _BORN else None
+    moment = buffer.born + buffer.born_nanoseconds / 1e9
+    return moment if buffer.mask & _BORN else None
 
 
 class Examiner:

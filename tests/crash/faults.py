@@ -12,7 +12,7 @@ from davkeep.store.database import Database
 from davkeep.store.journal import Journal, Stage
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
-from davkeep.trees import across, build, copy, move, remove, staging, upload
+from davkeep.trees import across, build, changes, copy, move, remove, staging, upload
 from davkeep.trees.members import TreeCopy
 
 
@@ -92,14 +92,7 @@ def _never_durable() -> None:
 
 def _ignoring_what_is_half_done() -> None:
     """Recovery believes that nothing was changed."""
-    decided = Case._decided
-
-    def ignorant(self: Any) -> Any:
-        if self.record.stage is Stage.CHANGING:
-            return None
-        return decided(self)
-
-    Case._decided = ignorant  # type: ignore[method-assign]
+    case._SETTLED[Stage.CHANGING] = lambda *_: None  # type: ignore[index]
 
 
 def _without_page(self: Any, record: Any, *, durable: bool) -> None:
@@ -138,9 +131,10 @@ FAULTS = {
         "move-over", _ignoring_what_is_half_done, in_recovery=True
     ),
     "recovery leaves the source of a move": Fault(
-        "move-across-over",
-        _replace(case, "hide_source", lambda *_: False),
-        in_recovery=True,
+        "move-across-over", _replace(changes, "hide", lambda *_: True), in_recovery=True
+    ),
+    "the source is hidden before the destination is flushed": Fault(
+        "move-across-over", _replace(across, "flush_directory"), only_in_order=True
     ),
     "recovery purges nothing": Fault(
         "delete-tree", _replace(Case, "purge", _purging_nothing), in_recovery=True

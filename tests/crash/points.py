@@ -198,7 +198,7 @@ def _wrap_journal(points: Points) -> None:
 
     Journal.write = written  # type: ignore[method-assign]
     Journal.erase = erased  # type: ignore[method-assign]
-    for name in ("copied", "moved", "hidden"):
+    for name in ("copied", "moved", "hidden", "removed"):
         _note_stored(points, name)
 
 

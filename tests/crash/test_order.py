@@ -39,8 +39,8 @@ STORED = {
     "move-new": [
         CHANGING,
         "noreplace src -> sibling/new",
-        "flush /",
         "flush sibling",
+        "flush /",
         "commit, flushed + store moved + journal erased",
     ],
     "move-over": [
@@ -60,8 +60,8 @@ STORED = {
         "flush there:STAGING",
         CHANGING,
         "exchange there:STAGING -> there:dst",
-        "noreplace src -> STAGING.gone",
         "flush there:/",
+        "noreplace src -> STAGING.gone",
         "flush /",
         "commit, flushed + store moved + journal effective",
         "remove there:STAGING",
@@ -81,9 +81,7 @@ STORED = {
         CHANGING,
         "remove file",
         "flush /",
-        "commit, flushed + store hidden + journal effective",
-        "commit",
-        ERASED,
+        "commit, flushed + store removed + journal erased",
     ],
     "put-new": [
         "commit",
@@ -128,8 +126,8 @@ BARE = {
     "move-new": [
         "commit + journal changing",
         "noreplace src -> sibling/new",
-        "flush /",
         "flush sibling",
+        "flush /",
         "commit + store moved + journal erased",
     ],
     "move-across-over": STORED["move-across-over"],

@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from davkeep.operations import Operation, Page, Stored
+from davkeep.operations import Books, Operation, Page, Stored
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
+from davkeep.store.departed import DepartedFile
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
@@ -48,6 +49,8 @@ class Ground:
             Uploads(self.database),
         )
         self.journal = Journal(self.database)
+        file = self.opened.enter_context(closing(DepartedFile(self.state)))
+        self.books = Books.of(self.journal, self.stored, file, fsync=True)
 
     def close(self) -> None:
         """Close what stands still, and the store."""
@@ -96,7 +99,7 @@ class Ground:
         )  # fmt: skip
         control = Control(f".davkeep-{INSTANCE}-{operation.id}")
         entries = [self.entry(name) for name in (source, destination) if name is not None]
-        page = Page(self.journal, self.stored, operation, control.staging_name, *entries)
+        page = Page(self.books, operation, control.staging_name, *entries)
         control.witness = page
         return page, control
 
@@ -117,7 +120,7 @@ class Ground:
     def recover(self) -> list[Operation]:
         """Recovery, to its end; the store is opened anew before."""
         self.boot()
-        recovery = Recovery(self.journal, self.stored, INSTANCE)
+        recovery = Recovery(self.books, INSTANCE)
         found = recovery.settle()
         upkeep = Upkeep()
         recovery.start(upkeep)

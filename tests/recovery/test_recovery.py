@@ -14,9 +14,18 @@ from davkeep.operations import State
 from davkeep.settings.load import load
 from davkeep.store.journal import Folder, Stage
 from davkeep.trees import remains
+from davkeep.trees.changes import (
+    KINDS,
+    HideTree,
+    Inode,
+    MoveAcross,
+    Names,
+    Rename,
+    Standing,
+    SwapIn,
+)
 from davkeep.trees.copy import copy
 from davkeep.trees.remove import remove
-from davkeep.trees.witness import Change
 from harness.dav import make
 
 TREE = {"a": {"f": b"1", "s": {"g": b"2"}}, "b": {"old": b"3"}}
@@ -38,10 +47,14 @@ def _renamed(ground: Any, old: str, new: str) -> None:
     (ground.folder / old).rename(ground.folder / new)
 
 
-def _changing(ground: Any, method: str, action: Any, *names: str, **more: Any) -> Any:
+def _changing(ground: Any, method: str, kind: str, *names: str, **more: Any) -> Any:
     """Write the record that stands when names are about to change; return the control."""
     page, control = ground.page(method, *names)
-    page.changing(Change(action, **more))
+    known = {
+        name: Inode.of(what) if isinstance(what, os.stat_result) else what
+        for name, what in more.items()
+    }
+    page.changing(KINDS[kind](**known))
     return control
 
 
@@ -269,7 +282,7 @@ def test_a_tree_that_moves_takes_along_what_is_hidden_in_it(ground: Any) -> None
     assert len(ground.hidden()) == 2
     ground.recover()
     assert ground.hidden() == []
-    assert ground.journal.records() == []
+    assert ground.journal.records().records == []
 
 
 def test_a_refused_removal_of_what_is_hidden_is_tried_again(
@@ -301,15 +314,15 @@ def test_a_refused_step_is_left_to_the_next_start(
     for name in ("a", "b"):
         control = _changing(ground, "DELETE", "remove", name, old=_status(ground, name))
         _renamed(ground, name, control.staging_name)
-    real = remains.removed
+    real = HideTree.look
 
-    def broken(target: Any, *arguments: Any) -> Any:
-        if target[1] == "a":
+    def broken(change: Any, names: Any) -> Any:
+        if names.source[1] == "a":
             raise OSError(5, "Input/output error")
-        return real(target, *arguments)
+        return real(change, names)
 
     with monkeypatch.context() as patched:
-        patched.setattr("davkeep.operations.recovery.case.removed", broken)
+        patched.setattr(HideTree, "look", broken)
         states = {each.source: each.state for each in ground.recover()}
     assert states == {"/a": State.INTERRUPTED, "/b": State.SUCCEEDED}
     assert "cannot be settled" in caplog.text
@@ -324,7 +337,7 @@ def test_the_outcome_of_a_copy_with_failed_members(ground: Any) -> None:
     """A 207 that nobody was told of is kept; its members have no properties."""
     make(ground.folder, TREE | {"new": {"f": b"1"}})
     ground.mark("a/f", "a/s/g")
-    _changing(ground, "COPY", "swap", "a", "new", new=_status(ground, "new"), is_partial=True)
+    _changing(ground, "COPY", "swap", "a", "new", new=_status(ground, "new"), lacks_members=True)
     (found,) = ground.recover()
     assert found.state is State.INTERRUPTED
     assert "members that failed" in str(found.outcome)
@@ -346,28 +359,23 @@ def test_the_engine_tells_before_it_changes_anything(ground: Any) -> None:
         assert ground.look() == before
 
 
-def test_names_alone_tell_where_numbers_are_new(ground: Any) -> None:
-    """A file system that numbers its inodes anew at each mount: free and taken names decide."""
+def test_what_is_neither_old_nor_new_is_unknown(ground: Any) -> None:
+    """Taken names alone decide nothing; a free one that was free before does."""
     fd = os.open(ground.folder, os.O_RDONLY)
+    new, old = Inode("0", 0o755), Inode("00", 0o755)
+    names = Names("staged", (fd, "a"), (fd, "b"))
     try:
-        final, staging = (fd, "b"), "staged"
-        after, before, unclear = (
-            remains.Verdict.AFTER,
-            remains.Verdict.BEFORE,
-            remains.Verdict.UNCLEAR,
-        )
-        make(ground.folder, {"b": {}})
-        assert remains.swapped(final, staging, "0", None) is after
-        assert remains.swapped(final, staging, "0", "00") is after
-        make(ground.folder, {"staged": {}})
-        assert remains.swapped(final, staging, "0", None) is before
-        assert remains.swapped(final, staging, "0", "00") is unclear
-        assert remains.renamed((fd, "a"), final, staging, "0", None) is after
+        assert SwapIn(new).look(names) is Standing.BEFORE
+        assert SwapIn(new, old).look(names) is Standing.UNKNOWN
+        assert Rename(new).look(names) is Standing.UNKNOWN
+        make(ground.folder, {"b": {}, "staged": {}})
+        for change in (SwapIn(new), SwapIn(new, old), Rename(new), MoveAcross(new, old)):
+            assert change.look(names) is Standing.UNKNOWN
         make(ground.folder, {"a": {}})
-        assert remains.renamed((fd, "a"), final, staging, "0", None) is unclear
-        _renamed(ground, "b", "staged.old")
-        assert remains.renamed((fd, "a"), final, staging, "0", "00") is before
-        assert (ground.folder / "b").exists()
+        assert Rename(new).look(names) is Standing.UNKNOWN
+        assert HideTree(old).look(names) is Standing.UNKNOWN
+        _renamed(ground, "staged", "staged.old")
+        assert Rename(new, old).look(names) is Standing.UNKNOWN
     finally:
         os.close(fd)
 
@@ -388,7 +396,7 @@ def test_a_case_of_one_inode(ground: Any) -> None:
     make(ground.folder, {"x": b"1"})
     os.link(ground.folder / "x", ground.folder / "y")
     ground.mark("x", "y")
-    _changing(ground, "MOVE", "itself", "x", "y", new=_status(ground, "x"))
+    _changing(ground, "MOVE", "itself", "x", "y", inode=_status(ground, "x"))
     (ground.folder / "x").unlink()
     (found,) = ground.recover()
     assert found.state is State.SUCCEEDED
@@ -415,7 +423,7 @@ def test_a_record_comes_back_as_it_was_written(ground: Any) -> None:
     lock = ground.lock(f"{name}/f")
     control = _changing(ground, "DELETE", "remove", name, old=_status(ground, name))
     control.witness.removal(ground.path(control.staging_name), None)
-    (record,) = ground.journal.records()
+    ((record,), _) = ground.journal.records()
     assert record.stage is Stage.EFFECTIVE
     assert os.fsencode(record.source.path) == ground.path(name)
     assert record.ended == (lock,)

@@ -7,13 +7,20 @@ import pytest
 from davkeep.store import journal as journal_module
 from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal, Record, Side, Stage
+from davkeep.trees.changes import HideTree, Inode
 
 
-def _record(id: str, path: str, stage: Stage = Stage.EFFECTIVE, created: float = 1.0) -> Record:
+def _record(id: str, path: str, stage: Stage = Stage.CHANGING, created: float = 1.0) -> Record:
     side = Side(path, "/share", "2")
     return Record(
-        id, "ann", "", "DELETE", "/x", None, created, f".davkeep-i-{id}", side, stage=stage
-    )
+        id, "ann", "", "DELETE", "/x", None, created, f".davkeep-i-{id}", side,
+        stage=stage, change=HideTree(Inode("3", 0o755)),
+    )  # fmt: skip
+
+
+def _effective(journal: Journal, id: str, path: str) -> None:
+    journal.write(_record(id, path), durable=False)
+    journal.write(_record(id, path, Stage.EFFECTIVE), durable=False)
 
 
 def _folder(name: bytes) -> Folder:
@@ -32,7 +39,7 @@ def test_records_outlive_the_process(database: Database, folder: Path) -> None:
     journal.erase("2")
     database.close()
     with Database(folder) as again:
-        assert [record.id for record in Journal(again).records()] == ["1", "3"]
+        assert [record.id for record in Journal(again).records().records] == ["1", "3"]
 
 
 def test_a_record_takes_the_place_of_the_one_before(database: Database) -> None:
@@ -40,17 +47,17 @@ def test_a_record_takes_the_place_of_the_one_before(database: Database) -> None:
     journal = Journal(database)
     journal.write(_record("1", "/share/x", Stage.CHANGING), durable=True)
     journal.write(_record("1", "/share/x", Stage.EFFECTIVE), durable=False)
-    assert [record.stage for record in journal.records()] == [Stage.EFFECTIVE]
+    assert [record.stage for record in journal.records().records] == [Stage.EFFECTIVE]
 
 
 def test_what_is_below_follows_and_its_neighbours_do_not(database: Database) -> None:
     """A path that only begins like the old one is another; so is the moved tree's own."""
     journal = Journal(database)
     for id, path in (("1", "/share/a/x"), ("2", "/share/ab/x"), ("3", "/share/a")):
-        journal.write(_record(id, path), durable=False)
+        _effective(journal, id, path)
     journal.write(_record("4", "/share/a/y", Stage.CHANGING), durable=False)
     journal.follow(b"/share/a", b"/share/b")
-    paths = {record.id: record.source.path for record in journal.records()}
+    paths = {record.id: record.source.path for record in journal.records().records}
     assert paths == {"1": "/share/b/x", "2": "/share/ab/x", "3": "/share/a", "4": "/share/a/y"}
 
 

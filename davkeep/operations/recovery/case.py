@@ -9,13 +9,12 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from davkeep.operations.operation import Operation
 from davkeep.operations.recovery.findings import Finding, finding_of, operation_of
 from davkeep.operations.stored import Stored
 from davkeep.store.journal import Journal, Record, Side, Stage
-from davkeep.trees.changes import Change, HideTree, MoveAcross, Names, RemoveMembers, Standing
+from davkeep.trees.changes import Change, HideTree, MoveAcross, Names, Standing
 from davkeep.trees.names import GONE, OLD, Name
 from davkeep.trees.place import Place, place_at
 from davkeep.trees.purge import purge, purge_in_sight
@@ -23,8 +22,6 @@ from davkeep.trees.remains import number, open_folder
 from davkeep.trees.steps import Control
 
 _log = logging.getLogger("davkeep.recovery")
-
-_C = TypeVar("_C", bound=Change)
 
 
 class ShareAbsentError(OSError):
@@ -109,7 +106,9 @@ class Case:
         return self._write(Stage.UNDONE, Finding.NOTHING)
 
     def _changed(self, names: Names) -> Finding | None:
-        """Names may have changed: they tell."""
+        """Names may have changed: they tell, if their directories are still there."""
+        if names.source is None or (self.record.destination and names.destination is None):
+            return self._unknown(names)
         return _STANDING[self._change.look(names)](self, names)
 
     def _before(self, names: Names) -> Finding:
@@ -134,7 +133,7 @@ class Case:
 
     def _unknown(self, names: Names) -> Finding:
         self._change.rescue(names)
-        if isinstance(self._change, RemoveMembers):
+        if not self._change.has_destination:
             self._stored.forget_vanished(_path(self.record.source))
         return self._write(Stage.UNKNOWN, Finding.UNCLEAR)
 
@@ -150,7 +149,8 @@ class Case:
 
     def _returned(self, names: Names) -> Finding:
         """A cancelled removal, which brings back what is left."""
-        is_back = self._changed_as(HideTree).bring_back(names)
+        change = self._change
+        is_back = isinstance(change, HideTree) and change.bring_back(names)
         finding = Finding.RETURNED if is_back else Finding.TAKEN
         with self._stored.database.transaction():
             if is_back:
@@ -296,12 +296,9 @@ class Case:
 
     @property
     def _change(self) -> Change:
-        return self._changed_as(Change)
-
-    def _changed_as(self, kind: type[_C]) -> _C:
         change = self.record.change
-        if not isinstance(change, kind):
-            raise TypeError(f"{change!r} is no {kind}")
+        if change is None:
+            raise TypeError(f"no name is changed by {self.record.id}")
         return change
 
     @property

@@ -17,21 +17,12 @@ class Finding(Enum):
     RETURNED = "It was being cancelled: what was left of it is there again."
     TAKEN = "It was being cancelled, but its name had been taken: what was left of it is removed."
     REPLACED = "The destination is complete; the source was replaced meanwhile and is still there."
-    ABSENT = (
-        "The share is not there. What was begun stays in the journal"
-        " until davkeep is started with it."
-    )
+    ABSENT = "The share is not there. What was begun stays in the journal until it is back."
     UNCLEAR = (
         "What became of it cannot be told, because somebody else changed the same names."
         " Nothing was touched, and what is hidden is kept."
     )
-
-    REFUSED = "The file system refused what is left to do; the next start tries again."
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the next start looks at it again."""
-        return self in (Finding.ABSENT, Finding.UNCLEAR, Finding.REFUSED)
+    REFUSED = "A disk refused what is left to do; it is tried again until that works."
 
 
 def operation_of(record: Record, finding: Finding | None) -> Operation:
@@ -64,8 +55,7 @@ def outcome_of(record: Record) -> Outcome:
 
 
 def _usual_status(record: Record) -> int:
-    is_new = record.destination is not None and record.old is None
-    return 201 if is_new and record.action != "itself" else 204
+    return 201 if record.change is not None and record.change.creates else 204
 
 
 def finding_of(record: Record) -> Finding | None:
@@ -74,5 +64,6 @@ def finding_of(record: Record) -> Finding | None:
         return Finding[record.finding]
     if record.stage is Stage.EFFECTIVE:
         is_told = record.status is not None
-        return Finding.PARTIAL if record.is_partial and not is_told else None
+        is_partial = record.change is not None and record.change.is_partial
+        return Finding.PARTIAL if is_partial and not is_told else None
     return Finding.NOTHING

@@ -6,11 +6,11 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 
 from davkeep.operations.operation import Operation
+from davkeep.operations.recovery.books import Books
 from davkeep.operations.recovery.case import Case
 from davkeep.operations.recovery.uploads import Uploads
-from davkeep.operations.stored import Stored
 from davkeep.operations.upkeep import Steps, Upkeep
-from davkeep.store.journal import Journal, Record
+from davkeep.store.journal import Record
 
 _log = logging.getLogger("davkeep.recovery")
 
@@ -28,19 +28,20 @@ class Recovery:
 
     def __init__(
         self,
-        journal: Journal,
-        stored: Stored,
+        books: Books,
         instance: str,
         *,
-        fsync: bool = True,
         spool: str | None = None,
     ) -> None:
-        """``instance``: only its staging entries are touched; ``spool``: where uploads may be."""
-        self._journal = journal
-        self._stored = stored
-        self._fsync = fsync
+        """``instance``: only its staging entries are touched; ``spool``: where uploads may be.
+
+        What cannot be settled, or purged, now is tried again later.
+        """
+        self._books = books
+        self._journal = books.desk.journal
+        self._instance = instance
         self._spool = spool
-        self._uploads = Uploads(journal, stored, instance)
+        self._uploads = Uploads(books.desk.journal, books.desk.stored, instance)
         self._cases: list[Case] = []
         self._opened = ExitStack()
         self._is_stopped = threading.Event()
@@ -52,22 +53,26 @@ class Recovery:
     def settle(self) -> list[Operation]:
         """Settle everything; return the operations that were found, which are over.
 
-        Raises StoreError if the journal cannot be read.
+        Raises StoreError if the journal cannot be read. A record that cannot be read is left alone,
+        with what is hidden under its name.
         """
-        records = self._journal.records()
+        records, unreadable = self._journal.records()
         self._opened.callback(self._uploads.close)
         found = [self._settled(record) for record in records]
+        self._books.departures.recover()
         # After that the folders of uploads are where they belong.
-        self._uploads.find(self._spool, [record.staging for record in records])
+        kept = [f".davkeep-{self._instance}-{id}" for id in unreadable]
+        self._uploads.find(self._spool, [*(record.staging for record in records), *kept])
         if found or self._uploads.count:
             _log.info("%d operations and %d uploads were cut off", len(found), self._uploads.count)
         return found
 
     def _settled(self, record: Record) -> Operation:
-        case = Case(record, self._journal, self._stored, fsync=self._fsync)
-        self._opened.callback(case.close)
-        case.settle()
-        self._cases.append(case)
+        case = Case(record, self._books.desk)
+        if case.settle():
+            self._cases.append(case)
+        else:
+            self._books.unfinished.add(case)
         return case.operation
 
     def start(self, upkeep: Upkeep) -> None:
@@ -107,4 +112,6 @@ class Recovery:
     def _purging(self) -> Generator[None, None, None]:
         for case in self._cases:
             yield from case.purge()
+            if not case.is_over:
+                self._books.unfinished.add(case)
         yield from self._uploads.purge()
