@@ -1,13 +1,13 @@
 """What is stored about names that are deleted while the database cannot be written."""
 
 import os
+import threading
 from collections.abc import Sequence
 from functools import partial
 
 from davkeep.operations.debts import Debt, Debts
-from davkeep.operations.stored import Stored
-from davkeep.store.database import StoreError
-from davkeep.store.departed import DepartedFile, Departure
+from davkeep.operations.stored import ShareAbsentError, Stored
+from davkeep.store.departed import DepartedFile
 from davkeep.store.journal import Side
 from davkeep.trees.place import Place, place_at
 
@@ -17,6 +17,8 @@ class Departures:
 
     Until then the locks of what is gone count for nothing, and nothing new comes to the names: that
     is a debt. A note in ``file`` is made before anything is deleted, so that a crash forgets none.
+
+    ``_guard`` is held while the file and ``_open`` change.
     """
 
     def __init__(self, stored: Stored, debts: Debts, file: DepartedFile) -> None:
@@ -24,41 +26,42 @@ class Departures:
         self._stored = stored
         self._debts = debts
         self._file = file
-        #: Those that are not forgotten. Changed by who has reserved the tree, or pays the debt.
-        self._open: set[Departure] = set()
+        self._guard = threading.Lock()
+        #: Those that are not forgotten, once for each removal.
+        self._open: list[Side] = []
 
     def recover(self) -> None:
         """At the start, before anything is served: go on with what an earlier process noted."""
-        for departure in self._file.found:
-            self._open.add(departure)
-            self.end(departure)
+        for side in self._file.found:
+            self._open.append(side)
+            self.end(side)
 
-    def begin(self, side: Side) -> Departure:
+    def begin(self, side: Side) -> None:
         """What is at ``side``, or below it, is about to be deleted. OSError: it must not be."""
-        departure = Departure(side.path, side.root, side.root_inode)
-        self._file.add(departure)
-        self._open.add(departure)
-        return departure
+        with self._guard:
+            self._file.add(side)
+            self._open.append(side)
 
-    def end(self, departure: Departure) -> None:
+    def end(self, side: Side) -> None:
         """All of it is deleted that will be."""
         try:
-            self._forget(departure)
+            self._forget(side)
         except OSError:
-            self._stored.dismiss_vanished(os.fsencode(departure.path))
-            what = f"that {departure.path} was deleted"
-            self._debts.owe(
-                Debt(what, partial(_places, departure), partial(self._forget, departure))
-            )
+            if side.is_there():
+                self._stored.dismiss_vanished(os.fsencode(side.path))
+            what = f"that {side.path} was deleted"
+            self._debts.owe(Debt(what, partial(_places, side), partial(self._forget, side)))
 
-    def _forget(self, departure: Departure) -> None:
-        if str(os.stat(departure.root).st_ino) != departure.root_inode:
-            raise StoreError(5, "the share is not there")
-        self._stored.forget_vanished(os.fsencode(departure.path))
-        self._open.discard(departure)
-        if not self._open:
-            self._file.clear()
+    def _forget(self, side: Side) -> None:
+        if not side.is_there():
+            raise ShareAbsentError
+        self._stored.forget_vanished(os.fsencode(side.path))
+        with self._guard:
+            if side in self._open:
+                self._open.remove(side)
+            if not self._open:
+                self._file.clear()
 
 
-def _places(departure: Departure) -> Sequence[Place]:
-    return [place_at(departure.path)]
+def _places(side: Side) -> Sequence[Place]:
+    return [place_at(side.path)]

@@ -21,7 +21,6 @@ from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome
 from davkeep.operations.recovery.books import Books
 from davkeep.store.database import StoreError
-from davkeep.store.departed import Departure
 from davkeep.store.journal import Record, Side, Stage
 from davkeep.store.locks import Lock
 from davkeep.trees.changes import Change, MoveAcross, Unlink
@@ -63,7 +62,7 @@ class Page(Witness):
         self._is_durable = False
         self._is_written = False
         #: A removal that is not in the journal, of what something is stored about.
-        self._departure: Departure | None = None
+        self._departure: Side | None = None
         self._record = Record(
             id=operation.id,
             owner=operation.owner,
@@ -106,9 +105,10 @@ class Page(Witness):
         """Remember what is deleted without a note, if something is stored about it."""
         if self._lies and self._departure is None:
             try:
-                self._departure = self._books.departures.begin(self._record.source)
+                self._books.departures.begin(self._record.source)
             except OSError:
                 raise error from None
+            self._departure = self._record.source
         _log.warning(
             "%s is deleted member by member, for the journal cannot be written: %s",
             self._record.source_url,
@@ -180,8 +180,8 @@ class Page(Witness):
                 self._journal.erase(self._record.id)
             self._is_written = False
         except StoreError:
-            self._departure = self._books.departures.begin(self._record.source)
-            self._end_departure()
+            self._books.departures.begin(self._record.source)
+            self._books.departures.end(self._record.source)
 
     @property
     def is_returning(self) -> bool:

@@ -1,5 +1,6 @@
 """What is stored about trees, and what becomes of it when they are copied, moved or removed."""
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,14 @@ from davkeep.store.database import Database
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads
+
+
+class ShareAbsentError(OSError):
+    """A share is not there at present, and what depends on it has to wait: 503, by its errno."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__(errno.EHOSTDOWN, "the share is not there")
 
 
 @dataclass(frozen=True, slots=True)

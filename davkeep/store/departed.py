@@ -11,10 +11,11 @@ import os
 import struct
 import zlib
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from davkeep.store.files import flush_folder, without_copy_on_write
+from davkeep.store.journal import Side
 
 _log = logging.getLogger("davkeep.store")
 
@@ -28,17 +29,6 @@ _END = _HEAD.pack(0, 0)
 
 class DepartedFull(OSError):
     """No more names can be noted (507)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A real path at or below which entries are deleted; `root` and `root_inode` as in the
-    journal's Side.
-    """
-
-    path: str
-    root: str
-    root_inode: str
 
 
 class DepartedFile:
@@ -64,13 +54,13 @@ class DepartedFile:
             os.close(self._fd)
             self._fd = -1
 
-    def add(self, departure: Departure) -> None:
+    def add(self, side: Side) -> None:
         """Note one, durably. Raises OSError, DepartedFull when no room is left."""
         self._prepare()
         if self._fd < 0:
-            _log.warning("%s was deleted, and only the memory knows of it", departure.path)
+            _log.warning("%s was deleted, and only the memory knows of it", side.path)
             return
-        note = json.dumps(asdict(departure)).encode("ascii")
+        note = json.dumps(asdict(side)).encode("ascii")
         block = _HEAD.pack(len(note), zlib.crc32(note)) + note
         if self._end + len(block) + len(_END) > SIZE:
             raise DepartedFull(28, "too many names were deleted while the state was full")
@@ -118,7 +108,7 @@ class DepartedFile:
         if self._flushes:
             os.fdatasync(self._fd)
 
-    def _read(self) -> list[Departure]:
+    def _read(self) -> list[Side]:
         text, found = os.pread(self._fd, SIZE, 0), []
         while self._end + _HEAD.size <= len(text):
             length, checksum = _HEAD.unpack_from(text, self._end)
@@ -126,6 +116,6 @@ class DepartedFile:
             note = text[begin : begin + length]
             if not length or zlib.crc32(note) != checksum:
                 break
-            found.append(Departure(**json.loads(note)))
+            found.append(Side(**json.loads(note)))
             self._end = begin + length
         return found

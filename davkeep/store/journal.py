@@ -88,6 +88,18 @@ class Side:
     root: str
     root_inode: str
 
+    def is_there(self) -> bool:
+        """Whether the folder of its share is the one that it was, and no empty mount point."""
+        return is_share(self.root, self.root_inode)
+
+
+def is_share(root: str | bytes, inode: str) -> bool:
+    """Whether a folder is there, and the one that has this inode number."""
+    try:
+        return str(os.stat(root).st_ino) == inode
+    except OSError:
+        return False
+
 
 @dataclass(frozen=True)
 class Record:
@@ -224,6 +236,10 @@ class Journal:
         """The stage that is written of an operation; None if nothing is."""
         record = self._open.get(id)
         return None if record is None else record.stage
+
+    def is_kept(self, id: str) -> bool:
+        """Whether there is a record of an operation, one that cannot be read included."""
+        return bool(self._database.rows("SELECT 1 FROM journal WHERE id = ?", (id,)))
 
     def sides_of(self, id: str) -> tuple[Side, Side | None] | None:
         """Where the source and the destination of an operation are now; None if it is not known."""

@@ -30,6 +30,8 @@ MARK = "{urn:x}mark"
 class Ground:
     """One share and one store, which outlive the processes that are imagined on them."""
 
+    instance = INSTANCE
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "share"
         self.folder.mkdir()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 import yaml
 
 from davkeep.app import make_site, recover
-from davkeep.operations import State
+from davkeep.operations import Operation, Page, State
+from davkeep.operations.stored import ShareAbsentError
 from davkeep.settings.load import load
 from davkeep.store.journal import Folder, Stage
-from davkeep.trees import remains
+from davkeep.trees import changes, remains
 from davkeep.trees.changes import (
     KINDS,
     HideTree,
@@ -25,8 +27,14 @@ from davkeep.trees.changes import (
     SwapIn,
 )
 from davkeep.trees.copy import copy
+from davkeep.trees.place import place_at
 from davkeep.trees.remove import remove
+from davkeep.trees.share import Share
+from davkeep.trees.steps import Control
 from harness.dav import make
+from harness.disks import folder_in_memory
+from harness.restarting import Restarting
+from harness.waiting import until
 
 TREE = {"a": {"f": b"1", "s": {"g": b"2"}}, "b": {"old": b"3"}}
 
@@ -427,3 +435,148 @@ def test_a_record_comes_back_as_it_was_written(ground: Any) -> None:
     assert record.stage is Stage.EFFECTIVE
     assert os.fsencode(record.source.path) == ground.path(name)
     assert record.ended == (lock,)
+
+
+@pytest.fixture
+def across(ground: Any) -> Iterator[Any]:
+    """A MOVE of a tree to another disk that was cut off; what each disk then shows is the test's.
+
+    Gives the control and the destination's folder.
+    """
+    with folder_in_memory() as memory:
+        make(ground.folder, TREE)
+        ground.mark("a", "a/f")
+        source = ground.entry("a")
+        share = ground.opened.enter_context(Share(memory))
+        destination = ground.opened.enter_context(share.entry(["t"], follow_last=False))
+        operation = Operation(
+            owner="ann", method="MOVE", source="/a", destination="/there/t", created=1.0
+        )
+        control = Control(f".davkeep-{ground.instance}-{operation.id}")
+        page = Page(ground.books, operation, control.staging_name, source, destination)
+        staged = memory / control.staging_name
+        shutil.copytree(ground.folder / "a", staged)
+        inodes = [Inode.of(path.stat()) for path in (staged, ground.folder / "a")]
+        page.changing(MoveAcross(inodes[0], None, inodes[1]))
+        yield control, memory
+
+
+def test_a_source_that_is_the_only_copy_comes_back(ground: Any, across: Any) -> None:
+    """The destination's disk lost the rename, the source's kept its own: nothing is lost."""
+    control, memory = across
+    shutil.rmtree(memory / control.staging_name)
+    _renamed(ground, "a", control.staging_name + ".gone")
+    (found,) = ground.recover()
+    assert found.state is State.INTERRUPTED
+    assert (ground.folder / "a/s/g").read_bytes() == b"2"
+    assert ground.marks() == {"a": "a", "a/f": "a/f"}
+    assert ground.hidden() == []
+    assert os.listdir(memory) == []
+
+
+def test_a_source_comes_back_also_where_the_destination_is_unknown(
+    ground: Any, across: Any
+) -> None:
+    """Somebody else has taken the destination's name; that stays, and so does what is staged."""
+    control, memory = across
+    _renamed(ground, "a", control.staging_name + ".gone")
+    make(memory, {"t": {"mine": b"m"}})
+    for _ in range(2):
+        (found,) = ground.recover()
+        assert "cannot be told" in str(found.outcome)
+        assert (ground.folder / "a/s/g").read_bytes() == b"2"
+        assert ground.marks() == {"a": "a", "a/f": "a/f"}
+        assert sorted(os.listdir(memory)) == sorted([control.staging_name, "t"])
+        assert os.listdir(memory / "t") == ["mine"]
+
+
+def test_the_source_goes_only_after_the_destination_is_on_its_disk(
+    ground: Any, across: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recovery keeps to that order as well: a destination that cannot be flushed hides nothing."""
+    control, memory = across
+    (memory / control.staging_name).rename(memory / "t")
+
+    def refused(fd: int) -> None:
+        assert os.readlink(f"/proc/self/fd/{fd}") == str(memory)
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "flush_directory", refused)
+        (found,) = ground.recover()
+        assert found.state is State.INTERRUPTED
+        assert (ground.folder / "a/s/g").exists()
+    (found,) = ground.recover()
+    assert found.state is State.SUCCEEDED
+    assert not (ground.folder / "a").exists()
+    assert (memory / "t/s/g").read_bytes() == b"2"
+    assert set(ground.marks().values()) == {"a", "a/f"}
+
+
+def test_a_share_that_comes_back_is_settled_before_anything_is_admitted(ground: Any) -> None:
+    """Without a restart: what is wanted on its trees is refused until the record is dealt with."""
+    make(ground.folder, TREE)
+    ground.mark("a", "b")
+    control = _changing(ground, "DELETE", "remove", "a", old=_status(ground, "a"))
+    _renamed(ground, "a", control.staging_name)
+    elsewhere = ground.folder.with_name("unmounted")
+    ground.folder.rename(elsewhere)
+    ground.folder.mkdir()
+    ground.recover()
+    place = place_at(os.fsdecode(ground.path("a")))
+    with pytest.raises(ShareAbsentError):
+        ground.books.debts.require([place])
+    ground.folder.rmdir()
+    elsewhere.rename(ground.folder)
+    ground.books.debts.require([place_at(os.fsdecode(ground.path("b")))])
+    assert len(ground.books.debts) == 1
+    ground.books.debts.require([place_at(os.fsdecode(ground.path("a")))])
+    assert len(ground.books.debts) == 0
+    assert ground.marks().keys() >= {"b"}
+    for _ in ground.books.unfinished.purging():
+        pass
+    assert ground.hidden() == []
+    assert ground.marks() == {"b": "b"}
+
+
+def test_a_record_that_cannot_be_read_keeps_what_is_hidden_under_its_name(
+    ground: Any, caplog: Any
+) -> None:
+    """Other operations are recovered, and nothing of this one is touched."""
+    make(ground.folder, TREE)
+    ground.mark("a", "b")
+    controls = []
+    for name in ("a", "b"):
+        controls.append(_changing(ground, "DELETE", "remove", name, old=_status(ground, name)))
+        _renamed(ground, name, controls[-1].staging_name)
+    broken = controls[0].staging_name.rpartition("-")[2]
+    with ground.database.transaction() as connection:
+        connection.execute("UPDATE journal SET record = '{' WHERE id = ?", (broken,))
+    (found,) = ground.recover()
+    assert found.source == "/b"
+    assert broken in caplog.text
+    assert ground.hidden() == [controls[0].staging_name]
+    assert ground.marks() == {"a": "a"}
+
+
+def test_what_could_not_be_removed_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staging left for want of descriptors goes without a restart, and its record with it."""
+    (tmp_path / "here").mkdir()
+    make(tmp_path / "here", TREE)
+    server = Restarting(tmp_path, {"/": tmp_path / "here"})
+    server.start()
+    try:
+
+        def refused(*_: Any, **__: Any) -> None:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("davkeep.trees.emptying.os.scandir", refused)
+            assert server.ask("COPY", "/a", to="/b") in (204, 503)
+        server.site.upkeep.soon()
+        until(lambda: not list((tmp_path / "here").glob(".davkeep-*")), "nothing is hidden")
+        until(lambda: server.journal() == [], "no record is left")
+    finally:
+        server.stop()

@@ -1,13 +1,35 @@
 """The journal by itself."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from davkeep.store import journal as journal_module
 from davkeep.store.database import Database
-from davkeep.store.journal import Folder, Journal, Record, Side, Stage
-from davkeep.trees.changes import HideTree, Inode
+from davkeep.store.journal import (
+    NEXT,
+    Folder,
+    IllegalStage,
+    ImpossibleRecord,
+    Journal,
+    Record,
+    Side,
+    Stage,
+)
+from davkeep.trees.changes import (
+    Change,
+    HideTree,
+    Inode,
+    MoveAcross,
+    RemoveMembers,
+    Rename,
+    Respell,
+    SwapIn,
+    Unlink,
+)
 
 
 def _record(id: str, path: str, stage: Stage = Stage.CHANGING, created: float = 1.0) -> Record:
@@ -124,3 +146,165 @@ def test_what_a_commit_waits_for(tmp_path: Path, flushes: bool, durable: bool, l
         for _ in range(2):
             with database.transaction(durable=durable):
                 assert database.rows("PRAGMA synchronous") == [(level,)]
+
+
+def test_every_transition_but_those_of_the_table_is_refused(database: Database) -> None:
+    """A stage that cannot follow raises, and nothing is written."""
+    for first in (None, *Stage):
+        for following in Stage:
+            journal = Journal(database)
+            if first is not None:
+                _set(journal, first)
+            before = database.rows("SELECT stage FROM journal")
+            if following in NEXT[first]:
+                journal.write(_at(following), durable=False)
+                assert journal.stage_of("1") is following
+            else:
+                with pytest.raises(IllegalStage):
+                    journal.write(_at(following), durable=False)
+                assert database.rows("SELECT stage FROM journal") == before
+            journal.erase("1")
+
+
+def _set(journal: Journal, stage: Stage) -> None:
+    """Have one record at a stage, whatever led there."""
+    with journal._database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO journal (id, stage, record) VALUES (?, ?, ?)",
+            ("1", stage.value, journal_module._encoded(_at(stage))),
+        )
+    assert not journal.records().unreadable
+
+
+def _at(stage: Stage) -> Record:
+    record = _record("1", "/share/x", Stage.CHANGING)
+    return replace(record, stage=stage, change=None if stage is Stage.STAGING else record.change)
+
+
+IMPOSSIBLE = {
+    "built and changed": {"stage": Stage.STAGING, "change": HideTree(Inode("3", 0))},
+    "changed by nothing": {"stage": Stage.CHANGING, "change": None},
+    "a swap of one name": {"change": SwapIn(Inode("3", 0))},
+    "a removal of two names": {"destination": Side("/share/y", "/share", "2")},
+    "a file that returns": {"stage": Stage.RETURNING, "change": Unlink(Inode("3", 0))},
+    "an outcome too early": {"status": 204},
+    "a finding too early": {"finding": "NOTHING"},
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
+def test_an_impossible_record_fails_at_birth(what: dict[str, Any]) -> None:
+    """It is never written, and never found."""
+    with pytest.raises(ImpossibleRecord):
+        replace(_record("1", "/share/x"), **what)
+
+
+CHANGES = [
+    SwapIn(Inode("1", 0o755), Inode("2", 0o700), lacks_members=True),
+    SwapIn(Inode("1", 0o755)),
+    MoveAcross(Inode("1", 0), Inode("2", 0), Inode("3", 0), in_place=True),
+    Rename(Inode("1", 0o644), None),
+    Respell(Inode("1", 0o644)),
+    HideTree(Inode("1", 0o644)),
+    Unlink(Inode("1", 0o644)),
+    RemoveMembers(Inode("1", 0o644)),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.kind)
+def test_each_kind_of_change_comes_back(database: Database, change: Change) -> None:
+    """With exactly its fields."""
+    destination = Side("/share/y", "/share", "2") if change.has_destination else None
+    record = replace(_record("1", "/share/x"), change=change, destination=destination)
+    journal = Journal(database)
+    journal.write(record, durable=False)
+    assert journal.records().records == [record]
+
+
+#: A record of 0.1.0, which had no class for each kind of change.
+FORMER = {
+    "id": "1", "owner": "ann", "address": "", "method": "MOVE", "source_url": "/t",
+    "destination_url": "/d", "created": 1.5, "staging": ".davkeep-i-1",
+    "source": {"path": "/share/t", "root": "/share", "root_inode": "2"},
+    "destination": {"path": "/share/d", "root": "/share", "root_inode": "2"},
+    "depth_infinity": True, "stage": "changing", "action": "across",
+    "new": {"number": "5", "mode": 493}, "old": None,
+    "source_inode": {"number": "6", "mode": 448}, "in_place": False, "is_partial": False,
+    "ended": [], "status": None, "failures": [], "finding": None,
+}  # fmt: skip
+
+FORMERS = [
+    ({}, MoveAcross(Inode("5", 0o755), None, Inode("6", 0o700))),
+    ({"action": "rename"}, Rename(Inode("5", 0o755))),
+    ({"action": "itself"}, Respell(Inode("5", 0o755))),
+    (
+        {"action": "swap", "method": "COPY", "is_partial": True},
+        SwapIn(Inode("5", 0o755), None, lacks_members=True),
+    ),
+    # A MOVE whose rename was refused stages a copy, and its record named that rename still.
+    ({"stage": "staging", "action": "rename"}, None),
+    ({"stage": "staging", "action": None}, None),
+    (
+        {"action": "remove", "method": "DELETE", "destination": None, "old": FORMER["new"]},
+        HideTree(Inode("5", 0o755)),
+    ),
+    (
+        {"action": "members", "destination": None, "old": FORMER["new"], "stage": "undone"},
+        RemoveMembers(Inode("5", 0o755)),
+    ),
+    (
+        {"action": "unlink", "destination": None, "old": FORMER["new"], "stage": "effective"},
+        Unlink(Inode("5", 0o755)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("other", "change"), FORMERS)
+def test_records_of_before_are_read(
+    database: Database, other: dict[str, Any], change: Change | None
+) -> None:
+    """Those that 0.1.0 left, whatever it was at."""
+    with database.transaction() as connection:
+        connection.execute(
+            "INSERT INTO journal (id, stage, record) VALUES (?, ?, ?)",
+            ("1", "changing", json.dumps(FORMER | other)),
+        )
+    journal = Journal(database)
+    ((record,), unreadable) = journal.records()
+    assert unreadable == []
+    assert record.change == change
+    assert (record.owner, record.source.path) == ("ann", "/share/t")
+
+
+def test_a_record_that_cannot_be_read_stops_no_other(database: Database) -> None:
+    """It is named, and kept as it is."""
+    journal = Journal(database)
+    journal.write(_record("1", "/share/x"), durable=False)
+    broken = ["", "{", "[]", '{"stage": "changing"}', json.dumps(FORMER | {"action": "melt"})]
+    with database.transaction() as connection:
+        for number, text in enumerate(broken, start=2):
+            connection.execute(
+                "INSERT INTO journal (id, stage, record) VALUES (?, 'changing', ?)",
+                (str(number), text),
+            )
+    records, unreadable = journal.records()
+    assert [record.id for record in records] == ["1"]
+    assert unreadable == ["2", "3", "4", "5", "6"]
+    assert len(database.rows("SELECT id FROM journal")) == 6
+
+
+def test_what_is_remembered_is_what_was_committed(database: Database, regretted: Any) -> None:
+    """A transaction that fails leaves the stage as it was, in memory too."""
+    journal = Journal(database)
+    journal.write(_record("1", "/share/x"), durable=False)
+    with regretted():
+        journal.write(_record("1", "/share/x", Stage.EFFECTIVE), durable=False)
+    assert journal.stage_of("1") is Stage.CHANGING
+    with regretted():
+        journal.erase("1")
+    assert journal.stage_of("1") is Stage.CHANGING
+    with database.transaction():
+        with regretted():
+            journal.erase("1")
+        journal.write(_record("1", "/share/x", Stage.EFFECTIVE), durable=False)
+    assert journal.stage_of("1") is Stage.EFFECTIVE

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from davkeep.operations.operation import Operation
 from davkeep.operations.recovery.findings import Finding, finding_of, operation_of
-from davkeep.operations.stored import Stored
+from davkeep.operations.stored import ShareAbsentError, Stored
 from davkeep.store.journal import Journal, Record, Side, Stage
 from davkeep.trees.changes import Change, HideTree, MoveAcross, Names, Standing
 from davkeep.trees.names import GONE, OLD, Name
@@ -22,10 +22,6 @@ from davkeep.trees.remains import number, open_folder
 from davkeep.trees.steps import Control
 
 _log = logging.getLogger("davkeep.recovery")
-
-
-class ShareAbsentError(OSError):
-    """The share is not there at present: 503."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +145,9 @@ class Case:
 
     def _returned(self, names: Names) -> Finding:
         """A cancelled removal, which brings back what is left."""
+        if self._journal.stage_of(self.record.id) is not Stage.RETURNING:
+            self.record = replace(self.record, stage=Stage.RETURNING, finding=None)
+            self._journal.write(self.record, durable=True)
         change = self._change
         is_back = isinstance(change, HideTree) and change.bring_back(names)
         finding = Finding.RETURNED if is_back else Finding.TAKEN
@@ -276,8 +275,8 @@ class Case:
     def _names(self) -> Iterator[Names]:
         """Its names in directories that are open meanwhile. Raises ShareAbsentError."""
         self._follow()
-        if not all(_is_root(side) for side in self._sides):
-            raise ShareAbsentError(112, "the share is not there")
+        if not all(side.is_there() for side in self._sides):
+            raise ShareAbsentError
         with ExitStack() as opened:
             found = [_opened(side, opened) for side in self._sides]
             destination = found[1] if len(found) > 1 else None
@@ -328,14 +327,6 @@ _STANDING: Mapping[Standing, Callable[[Case, Names], Finding | None]] = {
 
 def _path(side: Side) -> bytes:
     return os.fsencode(side.path)
-
-
-def _is_root(side: Side) -> bool:
-    """Whether the folder of a share is the one that it was, and not an empty mount point."""
-    try:
-        return str(os.stat(side.root).st_ino) == side.root_inode
-    except OSError:
-        return False
 
 
 def _is_other(source: Name | None, change: MoveAcross) -> bool:

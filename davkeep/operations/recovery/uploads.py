@@ -11,7 +11,7 @@ import os
 from collections.abc import Collection, Generator, Iterable
 
 from davkeep.operations.stored import Stored
-from davkeep.store.journal import Folder, Journal
+from davkeep.store.journal import Folder, Journal, is_share
 from davkeep.store.uploads import StoredUpload
 from davkeep.trees.closing import Closing
 from davkeep.trees.names import Name
@@ -71,11 +71,7 @@ class Uploads(Closing):
 
     def _search(self, folder: Folder, recorded: Collection[str]) -> bool:
         """Look into one folder; False if that has to wait until its share is there."""
-        try:
-            is_there = str(os.stat(folder.root).st_ino) == folder.inode
-        except OSError:
-            is_there = False
-        if not is_there:
+        if not is_share(folder.root, folder.inode):
             _log.warning(
                 "%s is not there: what was uploaded to it is looked for when it is back",
                 os.fsdecode(folder.root),

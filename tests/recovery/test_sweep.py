@@ -1,0 +1,63 @@
+"""What a loss of power left hidden without a record is found, and nothing else is touched."""
+
+import os
+from typing import Any
+
+import pytest
+
+from davkeep.operations.recovery.sweep import Sweep
+from davkeep.store.uploads import StoredUpload
+from harness.dav import make
+
+MINE = ".davkeep-abcd-"
+TREE = {"x": b"x", "y": {"z": b"z"}}
+
+
+def _swept(ground: Any, *in_use: str) -> Sweep:
+    sweep = Sweep(ground.journal, ground.stored, MINE, in_use.__contains__)
+    for _ in sweep.steps([os.fspath(ground.folder), os.fspath(ground.folder / "absent")]):
+        pass
+    return sweep
+
+
+def test_orphans_go_wherever_they_are(ground: Any) -> None:
+    """Staged trees and files of this state, at any depth; those of another state stay."""
+    deep = {f"{MINE}put-1": b"1", f"{MINE}2": TREE, ".davkeep-ef01-put-3": b"3"}
+    make(ground.folder, {f"{MINE}4": TREE, "a": {"b": {"c": deep}}, "file": b"f"})
+    sweep = _swept(ground)
+    assert sweep.removed == 3
+    assert ground.hidden() == [".davkeep-ef01-put-3"]
+    assert (ground.folder / "file").read_bytes() == b"f"
+
+
+def test_what_is_known_stays(ground: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What bears the name of work under way, of a record or of an upload in ranges; and what may
+    be the only copy of something.
+    """
+    make(ground.folder, {"a": TREE})
+    page, control = ground.page("COPY", "a", "b")
+    page.staging()
+    row = StoredUpload(f"{MINE}put-u", ground.path("a/u"), "ann", "", 3, None, "1", 1.0)
+    ground.stored.uploads.add(row)
+    names = [control.staging_name, f"{MINE}put-u", f"{MINE}put-now", f"{MINE}put-now.part"]
+    names += [f"{MINE}5.gone", f"{MINE}6.old"]
+    make(ground.folder / "a", dict.fromkeys(names, b"1"))
+    assert _swept(ground, f"{MINE}put-now").removed == 0
+    assert ground.hidden() == sorted(names)
+    assert f"{MINE}5.gone is hidden and unknown" in caplog.text
+
+
+def test_what_cannot_be_read_is_passed_over(ground: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection that is locked away does not keep the others from being searched."""
+    make(ground.folder, {"a": {f"{MINE}1": b"1"}, "b": {f"{MINE}2": b"2"}})
+    opened = os.open
+
+    def refused(path: Any, *arguments: Any, **named: Any) -> int:
+        if path == "a":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("davkeep.trees.orphans.os.open", refused)
+        assert _swept(ground).removed == 1
+    assert ground.hidden() == [f"{MINE}1"]
