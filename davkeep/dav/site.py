@@ -4,9 +4,10 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+from weakref import WeakValueDictionary
 
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
@@ -55,15 +56,19 @@ class Site:
     instance: str
     monotonic: Callable[[], float]
     now: Callable[[], float]
+    #: The work under way, by the names of what it hides.
+    in_use: WeakValueDictionary[str, Control] = field(default_factory=WeakValueDictionary)
 
     def control(self, name: str) -> Control:
         """The control of a piece of work whose staging entry is called after ``name``."""
         block = self.configuration.davkeep
-        return Control(
+        control = Control(
             staging_name=staging_prefix(self.instance) + name,
             fsync=block.fsync,
             block_size=_block_size(block.operations.max_bytes_per_second),
         )
+        self.in_use[control.staging_name] = control
+        return control
 
     @contextmanager
     def working(

@@ -89,7 +89,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Control:
     """What one piece of work shares with its driver.
 
