@@ -131,19 +131,25 @@ def starved(user: int | None, group: Path | None) -> Iterator[Starving]:
 
 
 class Shared:
-    """One server for many tests, and another after a test that failed."""
+    """One server for the tests that take the same from it, and another after one that failed.
+
+    The database's log grows until it is written into the database, and then begins anew: a server
+    that has done much may have room in a log that is there already.
+    """
 
     def __init__(self, user: int | None, group: Path | None) -> None:
         self._who = (user, group)
         self._opened = ExitStack()
         self._starving: Starving | None = None
+        self._what = ""
 
     @contextmanager
-    def use(self) -> Iterator[Starving]:
-        """Give the server to a test; what this raises costs the server."""
-        if self._starving is None:
+    def use(self, what: str) -> Iterator[Starving]:
+        """Give a test the server from which ``what`` is taken."""
+        if self._starving is None or self._what != what:
+            self._opened.close()
             self._starving = self._opened.enter_context(starving_server(*self._who))
-        given, self._starving = self._starving, None
+        given, self._starving, self._what = self._starving, None, what
         yield given
         self._starving = given
 

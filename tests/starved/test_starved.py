@@ -13,19 +13,25 @@ from starved.kinds import (
 )
 
 
-def _answer_and_recover(shared: Shared, what: str, name: str) -> None:
+def _answer_and_recover(starved: Starving, what: str, name: str) -> None:
     """Ask for one kind of request without something, then with it for every kind."""
-    with shared.use() as starved:
-        scene, after = starved.scene(), starved.scene()
-        with scene.wire() as wire:
-            assert wire.ask("GET", f"{scene.url}file").status == 200
-            with starved.without(what):
-                answer = KINDS[name].ask(wire, scene)
-        check_what_was_left(scene, name, answer)
-        check_that_all_works(after)
-        after.remove()
-        check_nothing_hidden(starved.server)
-        check_log(starved.server)
+    scene, after = starved.scene(), starved.scene()
+    with scene.wire() as wire:
+        assert wire.ask("GET", f"{scene.url}file").status == 200
+        with starved.without(what):
+            answer = KINDS[name].ask(wire, scene)
+    check_what_was_left(scene, name, answer)
+    check_that_all_works(after)
+    after.remove()
+    check_nothing_hidden(starved.server)
+    check_log(starved.server)
+
+
+@pytest.mark.parametrize("name", ["COPY", "MOVE", "DELETE"])
+@pytest.mark.parametrize("first", ["threads", "memory"])
+def test_the_first_operation_of_a_process(starved: Starving, first: str, name: str) -> None:
+    """Before it there was no reason to start most threads, and now none can be started."""
+    _answer_and_recover(starved, first, name)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -34,32 +40,33 @@ def test_a_process_that_lacks_something(shared: Shared, lacks: str, name: str) -
 
     When they are there again, every kind of request works, and nothing stays reserved or hidden.
     """
-    _answer_and_recover(shared, lacks, name)
+    with shared.use(lacks) as starved:
+        _answer_and_recover(starved, lacks, name)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_disks_that_lack_something(shared: Shared, disks: str, name: str) -> None:
     """The same where the state, the share or both are full, or cannot be written to."""
-    _answer_and_recover(shared, disks, name)
+    with shared.use(disks) as starved:
+        _answer_and_recover(starved, disks, name)
 
 
 @pytest.mark.parametrize("full", ["room in the state", "room in the share", "room"])
-def test_a_delete_makes_room(shared: Shared, full: str) -> None:
+def test_a_delete_makes_room(starved: Starving, full: str) -> None:
     """What one does when a disk is full works, of a collection and of a file."""
-    with shared.use() as starved:
-        scene = starved.scene()
-        with starved.without(full), scene.wire() as wire:
-            for name in ("removed", "copied", "file"):
-                assert wire.ask("DELETE", f"{scene.url}{name}").status == 204
-                assert not (scene.folder / name).exists()
-        scene.remove()
-        check_nothing_hidden(starved.server)
-        check_log(starved.server)
+    scene = starved.scene()
+    with starved.without(full), scene.wire() as wire:
+        for name in ("removed", "copied", "file"):
+            assert wire.ask("DELETE", f"{scene.url}{name}").status == 204
+            assert not (scene.folder / name).exists()
+    scene.remove()
+    check_nothing_hidden(starved.server)
+    check_log(starved.server)
 
 
 def test_a_connection_that_comes_meanwhile(shared: Shared, what: str) -> None:
     """It is answered, at the latest when nothing is missing any more."""
-    with shared.use() as starved:
+    with shared.use("") as starved:
         scene = starved.scene()
         with starved.without(what):
             early = [scene.wire() for _ in range(3)]
