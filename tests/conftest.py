@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="kill servers at every point of every operation, not at a sample (some minutes)",
     )
     group.addoption(
+        "--every-shortage",
+        action="store_true",
+        help="starve servers of every number of descriptors, not of a sample (a minute)",
+    )
+    group.addoption(
         "--write-figures",
         action="store_true",
         help="write what the crash tests come to into docs/durability.md",

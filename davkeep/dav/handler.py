@@ -111,7 +111,7 @@ def answered(step: Callable[[], ReplyT]) -> ReplyT | Answer:
     except OSError as error:
         refused = failure_of(error)
         if refused.status == 500:
-            _log.exception("the file system failed")
+            _log.error("the file system failed: %s (%s)", error, error.__cause__)
         return failure_answer(refused)
 
 

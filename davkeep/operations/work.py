@@ -1,6 +1,8 @@
 """The work of one operation: its generator, and who may drive it."""
 
+import errno
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -120,6 +122,8 @@ class Work:
             return _checked(end.value)
         except (OSError, Failure) as error:
             return error
+        except MemoryError:
+            return OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         self.lane = lane or self.lane
         return None
 

@@ -195,6 +195,9 @@ class Gateway(Gateway_10):
         except IncompleteBody as error:
             _log.info("%s: %s", self.req.conn.peer, error)
             self._fail(error.status, "The request body is incomplete or too large.")
+        except MemoryError:
+            _log.error("%s failed for want of memory", self.label)
+            self._fail(503, "The server is short of memory at the moment.")
         except Exception:
             # Whatever an application does wrong, its client gets an answer and the thread lives on.
             _log.exception("%s failed", self.label)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -122,12 +123,17 @@ class Server(HTTPServer):
         ThreadRefusedError if the system does not start the threads.
         """
         raise_descriptor_limit()
-        super().prepare()
+        with ExitStack() as undo:
+            # Before the pool, which takes as many threads as it can get.
+            self.lot.start()
+            undo.callback(self.lot.stop)
+            self.lingering.start()
+            undo.callback(self.lingering.stop)
+            super().prepare()
+            undo.pop_all()
         # cheroot's own was made a moment ago and has seen nothing yet.
         self._connections.close()
         self._connections = IdleConnections(self)
-        self.lot.start()
-        self.lingering.start()
 
     def serve(self) -> None:
         """Accept and serve until somebody stops it, and return when that is done."""

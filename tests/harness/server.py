@@ -39,7 +39,8 @@ class RunningServer:
         ``user``: the user and group id it runs as; ``folder`` has to be that user's then.
         """
         self.folder = folder
-        self._user = user
+        #: The user and group id it runs as; None: those of the tests.
+        self.user = user
         self.root = root
         block = {"state": str(folder / "state"), **config.get("davkeep", {})}
         self.state = Path(block["state"])
@@ -62,9 +63,10 @@ class RunningServer:
     def start(self) -> None:
         """Start the process and wait for the line that says where it serves."""
         python, packages = sys.executable, self.environment
-        if self._user is not None:
+        if self.user is not None:
             python = interpreter_for_others()
-            packages = {"PYTHONPATH": os.pathsep.join(site.getsitepackages())}
+            own = [path for path in [packages.get("PYTHONPATH")] if path]
+            packages = {**packages, "PYTHONPATH": os.pathsep.join([*own, *site.getsitepackages()])}
         command = [python, *self.command, "serve", "-p", "0", "-c", str(self._config)]
         if self.root is not None:
             command += ["--root", str(self.root)]
@@ -75,9 +77,9 @@ class RunningServer:
             text=True,
             errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1", **packages},
-            user=self._user,
-            group=self._user,
-            extra_groups=None if self._user is None else [],
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None
@@ -86,9 +88,10 @@ class RunningServer:
         line = self.process.stdout.readline()
         match = re.fullmatch(r"Serving .* at (https?://\S+/)\n", line)
         if match is None:
-            self.process.wait(DEADLINE)
+            status = self.process.wait(DEADLINE)
             self._reader.join(DEADLINE)
-            raise AssertionError(f"the server did not start: {line!r}\n{self.log}")
+            ended = f"the server did not start, but ended with {status}: {line!r}"
+            raise AssertionError(f"{ended}\n{self.log}")
         self.url = match[1]
         parts = urlsplit(self.url)
         self.host, self.port = str(parts.hostname), int(parts.port or 0)

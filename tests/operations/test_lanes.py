@@ -1,3 +1,4 @@
+import errno
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -336,3 +337,24 @@ def test_a_stretch_ends_with_its_time(bench: Any) -> None:
     assert ann.wait(DEADLINE)
     assert bob.wait(DEADLINE)
     assert bench.log == ["a", "b", "a", "a"]
+
+
+def test_work_without_memory(bench: Any, caplog: Any) -> None:
+    """It ends as any that is refused by the system does (503 by its errno), not as a bug."""
+    endings: list[object] = []
+
+    def work(_: Operation) -> Steps:
+        yield None
+        raise MemoryError
+
+    def conclude(ending: object) -> Outcome:
+        endings.append(ending)
+        return Outcome(503)
+
+    operation = bench.add(work, conclude=conclude)
+    bench.lanes.drive_inline(operation, 0.25)
+    assert operation.outcome == Outcome(503)
+    (ending,) = endings
+    assert isinstance(ending, OSError)
+    assert ending.errno == errno.ENOMEM
+    assert caplog.records == []

@@ -230,3 +230,17 @@ def test_error_after_start(house):
 
     house.route("/", app)
     assert house.connect().send("GET / HTTP/1.1", "Host: x").answer().status == 409
+
+
+def test_an_application_without_memory(house, caplog):
+    """What there was no memory for is 503, said in one line, and the connection goes on."""
+
+    def hungry(environ, start_response):
+        raise MemoryError
+
+    house.route("/hungry", hungry)
+    wire = house.connect()
+    assert wire.send("GET /hungry HTTP/1.1", "Host: x").answer().status == 503
+    assert house.connect().is_open()
+    (record,) = [each for each in caplog.records if "memory" in each.getMessage()]
+    assert record.exc_info is None

@@ -10,6 +10,7 @@ from davkeep.operations.recovery.books import Books
 from davkeep.operations.recovery.case import Case
 from davkeep.operations.recovery.uploads import Uploads
 from davkeep.operations.upkeep import Steps, Upkeep
+from davkeep.store.database import StoreError
 from davkeep.store.journal import Record
 
 _log = logging.getLogger("davkeep.recovery")
@@ -94,8 +95,13 @@ class Recovery:
     def stop(self) -> None:
         """The server stops: stop purging, which the next start goes on with."""
         self._is_stopped.set()
-        if self.wait(STOP_SECONDS):
+        if not self.wait(STOP_SECONDS):
+            return
+        try:
             self._journal.forget_idle()
+        except StoreError as error:
+            # The next start looks into them, and finds nothing there.
+            _log.warning("folders of uploads stay noted: %s", error)
 
     def _steps(self) -> Steps:
         try:
