@@ -15,7 +15,7 @@ from davkeep.operations.page import Page
 from davkeep.operations.rate import Rate
 from davkeep.operations.registry import Registry, Stopping
 from davkeep.operations.repeats import RepeatKey
-from davkeep.operations.reservations import Conflict, Mode, Reservations
+from davkeep.operations.reservations import Account, Conflict, Mode, Reservations
 from davkeep.operations.state import IllegalTransition, State
 from davkeep.operations.stored import Stored
 from davkeep.operations.throttle import Limits
@@ -23,6 +23,7 @@ from davkeep.operations.work import Conclude, Ending, IsBulk, Start, never_bulk
 
 __all__ = [
     "CANCELLED_CONDITION",
+    "Account",
     "Conclude",
     "Conflict",
     "Ending",
