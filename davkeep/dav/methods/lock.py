@@ -68,7 +68,8 @@ def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
         principal=request.user,
         timeout=timeout_of(request),
     )
-    with taken(site, request, request.share.member, _mode) as (entry, status):
+    mode = partial(_mode, Mode.LOCK_TREE if is_tree else Mode.LOCK)
+    with taken(site, request, request.share.member, mode) as (entry, status):
         check_conditions(site, request, status)
         if status is None:
             LockCheck(site, request).membership(entry)
@@ -83,9 +84,9 @@ def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
     return _answer(site, 201 if status is None else 200, made, fields)
 
 
-def _mode(status: stat_result | None) -> Mode:
-    """Who makes a name is alone at it."""
-    return Mode.WRITE if status is None else Mode.TOUCH
+def _mode(granting: Mode, status: stat_result | None) -> Mode:
+    """Who makes a name is alone at it; a lock on what is there is granted as ``granting``."""
+    return Mode.WRITE if status is None else granting
 
 
 def _granted(
