@@ -7,9 +7,11 @@ stored.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from os import stat_result
 
+from davkeep.dav.request import Request
 from davkeep.dav.site import Site
 from davkeep.operations import (
     Conclude,
@@ -37,6 +39,9 @@ class Findings:
     wanted: Sequence[tuple[Place, Mode]]
     tokens: Collection[str]
 
+
+#: Tells by what is at a name, None for nothing, how a request takes it.
+ModeOf = Callable[[stat_result | None], Mode]
 
 #: Makes every check of a request; raises Failure or OSError for what cannot be done.
 Look = Callable[[], Findings]
@@ -111,16 +116,41 @@ def _changes(site: Site) -> tuple[int, int]:
 
 
 @contextmanager
-def touched(site: Site, opener: Callable[[Segments], Entry], segments: Segments) -> Iterator[Entry]:
-    """The entry that ``opener`` opens at ``segments``, which nobody moves or replaces meanwhile.
+def taken(
+    site: Site, request: Request, opener: Callable[[Segments], Entry], mode: ModeOf
+) -> Iterator[tuple[Entry, stat_result | None]]:
+    """The entry that ``opener`` opens for a request, and what is there, for as long as it is used.
 
-    Raises as ``opener`` does, Conflict (423) and Moved (503).
+    ``mode`` tells what others may do there meanwhile. Raises as ``opener`` does, Conflict (423) and
+    Moved (503).
     """
-    with (
-        opener(segments) as before,
-        site.touching(before.place),
-        opener(segments) as entry,
-    ):
-        if entry.place != before.place:
+    with ExitStack() as held:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                found = _take(held, site, request, opener, mode)
+                break
+            except Moved:
+                continue
+        else:
+            found = _take(held, site, request, opener, mode)
+        yield found
+
+
+def _take(
+    held: ExitStack,
+    site: Site,
+    request: Request,
+    opener: Callable[[Segments], Entry],
+    mode: ModeOf,
+) -> tuple[Entry, stat_result | None]:
+    with opener(request.segments) as entry:
+        status = entry.find()
+        before = (entry.place_as(status), mode(status))
+    with ExitStack() as taking:
+        taking.enter_context(site.reserving(*before, request.account))
+        entry = taking.enter_context(opener(request.segments))
+        status = entry.find()
+        if (entry.place_as(status), mode(status)) != before:
             raise Moved
-        yield entry
+        held.enter_context(taking.pop_all())
+    return entry, status

@@ -119,6 +119,8 @@ class LockCheck:
         self._locks = site.locks
         self._request = request
         self.tokens: set[str] = set()
+        #: Whether something is made where nothing is.
+        self.is_creation = False
 
     def content(self, entry: Entry) -> None:
         """The content or the properties of ``entry`` change (RFC 4918 7.2)."""
@@ -128,6 +130,11 @@ class LockCheck:
         """``entry`` appears in or vanishes from its collection (RFC 4918 7.4)."""
         if not entry.is_root:
             self._require([self._locks.covering(os.path.dirname(entry.path))])
+
+    def creation(self, entry: Entry) -> None:
+        """``entry``, where nothing is, gets a content and appears in its collection."""
+        self.is_creation = True
+        self._require(self._locks.covering_new(entry.path))
 
     def tree(self, entry: Entry) -> None:
         """``entry`` and everything below it vanishes or is replaced."""

@@ -271,6 +271,6 @@ def _taken(request: Request, conflict: Conflict) -> Failure:
     """423; only its owner is told which operation is in the way (the promises, Reservations)."""
     explanation = "Another operation is using this."
     holder = conflict.holder
-    if isinstance(holder, Operation) and holder.account == (request.user, request.account_address):
+    if isinstance(holder, Operation) and holder.account == request.account:
         explanation = f"{holder.method} {holder.source} is using this: operation {holder.id}."
     return Failure(423, explanation, fields=[("Retry-After", "2")])

@@ -85,6 +85,11 @@ class Request(Recipient):
         return "" if self.user else self.address
 
     @property
+    def account(self) -> tuple[str, str]:
+        """Whose the request is, as an operation's ``account`` says it."""
+        return (self.user, self.account_address)
+
+    @property
     def whole_path(self) -> Segments:
         """The path from the server's root."""
         return (self.provider.segments if self.provider else ()) + self.segments

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
-from davkeep.operations import Books, Mode, Operation, Page, Registry, Stored
+from davkeep.operations import Account, Books, Mode, Operation, Page, Registry, Stored
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal
@@ -117,10 +117,10 @@ class Site:
             self.journal.end_upload(upload)
 
     @contextmanager
-    def touching(self, place: Place) -> Iterator[None]:
-        """Keep ``place`` from being moved or replaced for a moment. Raises Conflict (423)."""
+    def reserving(self, place: Place, mode: Mode, account: Account) -> Iterator[None]:
+        """Take ``place`` for a moment, for who has ``account``. Raises Conflict (423)."""
         holder = object()
-        self.registry.reservations.reserve(holder, [(place, Mode.TOUCH)])
+        self.registry.reservations.reserve(holder, [(place, mode)], account)
         try:
             self.registry.debts.require([place])
             yield

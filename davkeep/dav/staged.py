@@ -15,7 +15,6 @@ from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, warn_left_behind
-from davkeep.dav.vanished import forget_predecessor
 from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
 from davkeep.trees.share import Entry, etag_of
 from davkeep.trees.steps import Control, Steps
@@ -48,6 +47,9 @@ class Staged(ABC):
 
     #: Bytes of the file as far as they are known; None where that is the commit's to tell.
     size: int | None = None
+
+    #: Whether nothing was there when everything was checked for the last time.
+    is_new: bool = False
 
     #: A digest of the whole content by which a repeat is known; None if there is none.
     digest: str | None = None
@@ -142,6 +144,7 @@ def _look(site: Site, request: Request, check: Check, staged: Staged) -> Finding
         if not entry.is_same_as(staged.entry):
             raise Failure(409, "The collection above was replaced while the content arrived.")
         locks = check(site, request, entry)
+        staged.is_new = locks.is_creation
         return Findings([(entry.place, Mode.WRITE)], locks.tokens)
 
 
@@ -162,7 +165,8 @@ def _is_for_new(request: Request) -> bool:
 
 
 def _start(site: Site, staged: Staged, operation: Operation, *, only_new: bool) -> Steps:
-    forget_predecessor(site, staged.entry)
+    if staged.is_new:
+        site.stored.forget_predecessor(staged.entry.path)
     staged.control.effective = operation.reach_effective_point
     return staged.steps(only_new=only_new)
 

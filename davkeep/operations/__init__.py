@@ -16,7 +16,7 @@ from davkeep.operations.rate import Rate
 from davkeep.operations.recovery.books import Books
 from davkeep.operations.registry import Registry, Stopping
 from davkeep.operations.repeats import RepeatKey
-from davkeep.operations.reservations import Conflict, Mode, Reservations
+from davkeep.operations.reservations import Account, Conflict, Mode, Reservations
 from davkeep.operations.state import IllegalTransition, State
 from davkeep.operations.stored import Stored
 from davkeep.operations.throttle import Limits
@@ -24,6 +24,7 @@ from davkeep.operations.work import Conclude, Ending, IsBulk, Start, never_bulk
 
 __all__ = [
     "CANCELLED_CONDITION",
+    "Account",
     "Books",
     "Conclude",
     "Conflict",

@@ -128,7 +128,7 @@ class Registry:
             if self._is_stopping:
                 raise Stopping
             operation = self._new(key)
-            self.reservations.reserve(operation, wanted)
+            self.reservations.reserve(operation, wanted, operation.account)
             self._running[operation.id] = operation
             self._requests[operation.id] = _Request(key, [place for place, _ in wanted])
             if key.joins:

@@ -1,7 +1,7 @@
 """Which trees are taken, by what, and who waits for them (the promises, Reservations)."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
@@ -14,6 +14,9 @@ Callback = Callable[[], None]
 #: One component of a resolved path (device and inode of its parent, folded name), or one
 #: directory on the way (device, inode). Their lengths differ, so that both fit one index.
 Key = tuple[int, int, str] | tuple[int, int]
+
+#: Whose a holder is: a user's name, and for the anonymous user the address.
+Account = tuple[str, str]
 
 
 class Mode(Enum):
@@ -29,64 +32,102 @@ class Mode(Enum):
     CREATE = auto()
     """A COPY's destination that replaces nothing or a plain file."""
     TOUCH = auto()
-    """One member that MKCOL, PROPPATCH or LOCK changes."""
+    """What PROPPATCH changes."""
     WRITE = auto()
-    """One file that PUT commits: as TOUCH, and alone at its name, so that the later one waits."""
+    """A name that MKCOL or LOCK makes, or a file that PUT commits: alone at it and below, so that
+    a later one waits, and whatever is done to what is made comes after it."""
+    LOCK = auto()
+    """What a LOCK of depth 0 is granted on."""
+    LOCK_TREE = auto()
+    """What a LOCK of depth infinity is granted on."""
+
+
+class Relation(Enum):
+    """How what is held stands to what is wanted."""
+
+    __hash__ = object.__hash__
+
+    ABOVE = auto()
+    """It is equal to it or above it."""
+    BELOW = auto()
+    """It is equal to it or below it."""
+    SAME = auto()
+    """It is equal to it."""
+    PARENT = auto()
+    """It is the collection that the wanted one is directly in."""
+    MEMBER = auto()
+    """It is directly in the wanted one, which is a collection."""
+
+
+_MIRRORED = {
+    Relation.ABOVE: Relation.BELOW,
+    Relation.BELOW: Relation.ABOVE,
+    Relation.SAME: Relation.SAME,
+    Relation.PARENT: Relation.MEMBER,
+    Relation.MEMBER: Relation.PARENT,
+}
 
 
 class Rule(NamedTuple):
-    """When a reservation that is held stands in the way of one that is wanted."""
+    """When a reservation that is held stands in the way of one that is wanted.
 
-    above: bool
-    """It does if the held place is equal to the wanted one or above it."""
-    below: bool
-    """It does if the held place is equal to the wanted one or below it."""
+    It does in any of these relations: ``always``, or if it is of ``others``, another account.
+    """
+
+    always: tuple[Relation, ...] = ()
+    others: tuple[Relation, ...] = ()
+
+    @property
+    def mirrored(self) -> "Rule":
+        """The rule for the same two the other way round."""
+        always, others = (tuple(_MIRRORED[each] for each in part) for part in self)
+        return Rule(always, others)
 
 
-_FREE = Rule(above=False, below=False)
-_ABOVE = Rule(above=True, below=False)
-_BELOW = Rule(above=False, below=True)
-_EITHER = Rule(above=True, below=True)
+_FREE = Rule()
+_ABOVE = Rule((Relation.ABOVE,))
+_BELOW = Rule((Relation.BELOW,))
+_EITHER = Rule((Relation.ABOVE, Relation.BELOW))
+#: RFC 4918 7.4 and 7.5: what a lock protects is not changed by others while it is granted.
+_INTO = Rule((Relation.ABOVE,), others=(Relation.MEMBER,))
+_UNDER = Rule((Relation.ABOVE,), others=(Relation.BELOW,))
+
+#: What is held, what is wanted, and the rule, which is mirrored for the other order. What is not
+#: told here is free.
+_PAIRS: dict[tuple[Mode, Mode], Rule] = {
+    (Mode.EXCLUSIVE, Mode.EXCLUSIVE): _EITHER,
+    (Mode.EXCLUSIVE, Mode.SHARED): _EITHER,
+    (Mode.EXCLUSIVE, Mode.CREATE): _EITHER,
+    (Mode.EXCLUSIVE, Mode.WRITE): _EITHER,
+    (Mode.EXCLUSIVE, Mode.TOUCH): _ABOVE,
+    (Mode.EXCLUSIVE, Mode.LOCK): _INTO,
+    (Mode.EXCLUSIVE, Mode.LOCK_TREE): _UNDER,
+    # A new member below a tree that is being read passes, as a PUT does.
+    (Mode.CREATE, Mode.SHARED): _ABOVE,
+    (Mode.CREATE, Mode.CREATE): _EITHER,
+    (Mode.CREATE, Mode.WRITE): _EITHER,
+    (Mode.CREATE, Mode.TOUCH): _ABOVE,
+    (Mode.CREATE, Mode.LOCK): _INTO,
+    (Mode.CREATE, Mode.LOCK_TREE): _UNDER,
+    (Mode.WRITE, Mode.WRITE): _EITHER,
+    (Mode.WRITE, Mode.TOUCH): _ABOVE,
+    (Mode.WRITE, Mode.LOCK): _INTO,
+    (Mode.WRITE, Mode.LOCK_TREE): _UNDER,
+    # Both are over in a moment, so it does not matter whose they are.
+    (Mode.TOUCH, Mode.LOCK): Rule((Relation.SAME,)),
+    (Mode.TOUCH, Mode.LOCK_TREE): _BELOW,
+}
+
+
+def _rule(held: Mode, wanted: Mode) -> Rule:
+    if (held, wanted) in _PAIRS:
+        return _PAIRS[held, wanted]
+    return _PAIRS.get((wanted, held), _FREE).mirrored
+
 
 #: Rows: what is held; columns: what is wanted.
 RULES: dict[Mode, dict[Mode, Rule]] = {
-    Mode.SHARED: {
-        Mode.SHARED: _FREE,
-        Mode.EXCLUSIVE: _EITHER,
-        # A new member below a tree that is being read passes, as a PUT does.
-        Mode.CREATE: _BELOW,
-        Mode.TOUCH: _FREE,
-        Mode.WRITE: _FREE,
-    },
-    Mode.EXCLUSIVE: {
-        Mode.SHARED: _EITHER,
-        Mode.EXCLUSIVE: _EITHER,
-        Mode.CREATE: _EITHER,
-        Mode.TOUCH: _ABOVE,
-        Mode.WRITE: _ABOVE,
-    },
-    Mode.CREATE: {
-        Mode.SHARED: _ABOVE,
-        Mode.EXCLUSIVE: _EITHER,
-        Mode.CREATE: _EITHER,
-        Mode.TOUCH: _ABOVE,
-        Mode.WRITE: _ABOVE,
-    },
-    Mode.TOUCH: {
-        Mode.SHARED: _FREE,
-        Mode.EXCLUSIVE: _BELOW,
-        Mode.CREATE: _BELOW,
-        Mode.TOUCH: _FREE,
-        # A file has nothing below it, so this is the file itself.
-        Mode.WRITE: _BELOW,
-    },
-    Mode.WRITE: {
-        Mode.SHARED: _FREE,
-        Mode.EXCLUSIVE: _BELOW,
-        Mode.CREATE: _BELOW,
-        Mode.TOUCH: _ABOVE,
-        Mode.WRITE: _EITHER,
-    },
+    held: {wanted: _rule(held, wanted) for wanted in Mode} for held in Mode
 }
 
 
@@ -121,21 +162,28 @@ def way_keys(place: Place) -> Sequence[Key]:
     return (*place.entries, *place.identities)
 
 
+def above_keys(place: Place) -> Sequence[Key]:
+    """Return the key of the collection that a place is directly in; none for the root of all."""
+    return [entry[:2] for entry in place.entries[-1:]]
+
+
 #: Who holds something under a key, and how many times.
 _Index = dict[Key, dict[Hashable, int]]
 
 
 class _Holders:
-    """Who holds which places, found by what lies above or below; not locked."""
+    """Who holds which places, found by how these stand to another one; not locked."""
 
     def __init__(self) -> None:
         #: By the keys of the places themselves: finds those above a place.
         self._at: _Index = {}
         #: By every key on the way to the places: finds those below a place.
         self._through: _Index = {}
+        #: By the collections that the places are directly in.
+        self._in: _Index = {}
 
     def __len__(self) -> int:
-        return len(self._at) + len(self._through)
+        return len(self._at) + len(self._through) + len(self._in)
 
     def __bool__(self) -> bool:
         return bool(self._at)
@@ -151,17 +199,32 @@ class _Holders:
             for key in keys:
                 _take_one(index, key, holder)
 
-    def related(self, place: Place, rule: Rule) -> Iterator[Hashable]:
-        """Yield the holders that stand to a wanted ``place`` as ``rule`` says."""
-        if rule.above:
-            for key in way_keys(place):
-                yield from self._at.get(key, ())
-        if rule.below:
-            for key in own_keys(place):
-                yield from self._through.get(key, ())
+    def related(self, place: Place, relations: Iterable[Relation]) -> Iterator[Hashable]:
+        """Yield the holders that stand to a wanted ``place`` in one of ``relations``."""
+        for relation in relations:
+            index, keys = self._where(place, relation)
+            for key in keys:
+                yield from index.get(key, ())
+
+    def _where(self, place: Place, relation: Relation) -> tuple[_Index, Sequence[Key]]:
+        match relation:
+            case Relation.ABOVE:
+                return self._at, way_keys(place)
+            case Relation.BELOW:
+                return self._through, own_keys(place)
+            case Relation.SAME:
+                return self._at, own_keys(place)
+            case Relation.PARENT:
+                return self._at, above_keys(place)
+            case Relation.MEMBER:
+                return self._in, () if place.own is None else (place.own,)
 
     def _entries(self, place: Place) -> tuple[tuple[_Index, Sequence[Key]], ...]:
-        return (self._at, own_keys(place)), (self._through, way_keys(place))
+        return (
+            (self._at, own_keys(place)),
+            (self._through, way_keys(place)),
+            (self._in, above_keys(place)),
+        )
 
 
 def _take_one(index: _Index, key: Key, holder: Hashable) -> None:
@@ -175,8 +238,9 @@ def _take_one(index: _Index, key: Key, holder: Hashable) -> None:
 
 @dataclass(slots=True)
 class _Holding:
-    """What one holder has reserved, and who waits for it."""
+    """Whose a holder is, what it has reserved, and who waits for it."""
 
+    account: Account | None
     wanted: list[tuple[Place, Mode]] = field(default_factory=list)
     waiting: list[Callback] = field(default_factory=list)
 
@@ -186,7 +250,7 @@ class Reservations:
 
     A check costs as many look-ups as the path has components, however many reservations there
     are. ``_lock`` guards the tables; callbacks run outside it. A holder is any hashable object; use
-    a fresh one for every request.
+    a fresh one for every request. It belongs to one account; without one it is another's for all.
     """
 
     def __init__(self) -> None:
@@ -204,15 +268,20 @@ class Reservations:
         with self._lock:
             return len(self._holdings)
 
-    def reserve(self, holder: Hashable, wanted: Sequence[tuple[Place, Mode]]) -> None:
+    def reserve(
+        self,
+        holder: Hashable,
+        wanted: Sequence[tuple[Place, Mode]],
+        account: Account | None = None,
+    ) -> None:
         """Take all of ``wanted`` or nothing; Conflict (423) if another holder is in the way."""
         with self._lock:
             for place, mode in wanted:
-                for other in self._in_the_way(place, mode):
+                for other in self._in_the_way(place, mode, account):
                     if other != holder:
                         raise Conflict(other, self)
             self.changes += 1
-            self._holdings.setdefault(holder, _Holding()).wanted.extend(wanted)
+            self._holdings.setdefault(holder, _Holding(account)).wanted.extend(wanted)
             for place, mode in wanted:
                 self._held[mode].add(holder, place)
                 if mode is not Mode.SHARED:
@@ -245,10 +314,15 @@ class Reservations:
             if holding is not None and callback in holding.waiting:
                 holding.waiting.remove(callback)
 
-    def _in_the_way(self, place: Place, mode: Mode) -> Iterator[Hashable]:
+    def _in_the_way(self, place: Place, mode: Mode, account: Account | None) -> Iterator[Hashable]:
         for held, holders in self._held.items():
-            if holders:
-                yield from holders.related(place, RULES[held][mode])
+            if not holders:
+                continue
+            rule = RULES[held][mode]
+            yield from holders.related(place, rule.always)
+            for other in holders.related(place, rule.others):
+                if account is None or self._holdings[other].account != account:
+                    yield other
 
     # Watching
 
@@ -272,7 +346,7 @@ class Reservations:
     def _stir(self, place: Place) -> None:
         """Something at or below ``place`` may be changed from now on."""
         if self._watched:
-            for watcher in list(self._watched.related(place, _EITHER)):
+            for watcher in list(self._watched.related(place, _EITHER.always)):
                 self._end_watch(watcher)
 
     def _end_watch(self, watcher: Hashable) -> None:

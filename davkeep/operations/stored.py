@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
+from davkeep.store.extent import any_under_all
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads
@@ -33,9 +34,22 @@ class Stored:
 
     def lies_below(self, *paths: bytes) -> bool:
         """Whether anything is stored about one of ``paths`` or what is below it."""
-        return any(self.properties.exist_under(path) for path in paths) or any(
-            self.locks.exist_under(path) for path in paths
-        )
+        return any_under_all(self.database, ("properties", "locks"), paths)
+
+    def forget_predecessor(self, path: bytes) -> None:
+        """Let what is about to be made at ``path``, where nothing is, begin with nothing stored.
+
+        What is stored is of a predecessor that went away without the server's doing. A lock on the
+        name itself stays, as it does on what is overwritten: it covers whatever is made there.
+
+        Whoever makes a name is alone at it (``Mode.WRITE``) and calls this before it can be seen,
+        and changes nothing here between that and the answer: what others then store is of what was
+        made. COPY and MOVE do both in one, at their effective point, and are alone as well.
+        """
+        if self.lies_below(path):
+            with self.database.transaction():
+                self._overwritten(path)
+                self.properties.remove(path)
 
     def copied(self, source: bytes, destination: bytes, *, depth_infinity: bool) -> None:
         """The destination is a copy: it has the source's properties, and keeps its own lock."""

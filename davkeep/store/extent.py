@@ -1,5 +1,7 @@
 """How much is stored below a path, asked before it is read."""
 
+from collections.abc import Sequence
+
 from davkeep.store.database import Database
 from davkeep.store.subtrees import BELOW, IN_SUBTREE, Subtree, check_path, subtree
 
@@ -16,6 +18,16 @@ def any_under(database: Database, table: str, path: bytes) -> bool:
         return False
     question = f"SELECT 1 FROM {table} WHERE {IN_SUBTREE} LIMIT 1"
     return bool(database.rows(question, subtree(path)))
+
+
+def any_under_all(database: Database, tables: Sequence[str], paths: Sequence[bytes]) -> bool:
+    """Whether one of several tables has a row of one of `paths`, or of what is below, in one go."""
+    filled = [table for table in tables if not database.is_empty(table)]
+    asked = [f"SELECT 1 FROM {table} WHERE {IN_SUBTREE}" for table in filled for _ in paths]
+    if not asked:
+        return False
+    values = [value for path in paths for value in subtree(path)] * len(filled)
+    return bool(database.rows(" UNION ALL ".join(asked) + " LIMIT 1", values))
 
 
 def rows_below(database: Database, table: str, column: str, tree: Subtree) -> int | None:

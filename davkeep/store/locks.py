@@ -119,6 +119,18 @@ class Locks:
         condition = f"path = ? OR (path IN ({marks}) AND depth = 'infinity')"
         return self._select(condition, (path, *above))
 
+    def covering_new(self, path: bytes) -> tuple[list[Lock], list[Lock]]:
+        """The locks that cover `path`, and those that cover its collection: one question."""
+        check_path(path)
+        if self._database.is_empty("locks"):
+            return [], []
+        above = ancestors(path)
+        marks = ", ".join("?" * len(above))
+        condition = f"path IN (?, ?) OR (path IN ({marks}) AND depth = 'infinity')"
+        found = self._select(condition, (path, above[0], *above))
+        own = [lock for lock in found if lock.path == path or lock.depth == "infinity"]
+        return own, [lock for lock in found if lock.path != path]
+
     def below(self, path: bytes) -> list[Lock]:
         """The locks strictly below `path`, of either depth."""
         check_path(path)

@@ -82,10 +82,13 @@ class Entry(Closing):
     @property
     def place(self) -> Place:
         """Where the entry is now; see ``Place``."""
+        return self.place_as(None if self.is_root else self.find())
+
+    def place_as(self, status: os.stat_result | None) -> Place:
+        """The same, where ``status`` is what was found there at this moment."""
         names = [name for name in self.share.folder.split("/") if name]
         identities = self._above
-        status = None if self.is_root else self.find()
-        if status is not None and stat.S_ISDIR(status.st_mode):
+        if not self.is_root and status is not None and stat.S_ISDIR(status.st_mode):
             identities = (*identities, identity_of(status))
         return place_of((*names, *self.segments), identities)
 

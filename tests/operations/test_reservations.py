@@ -6,63 +6,132 @@ import pytest
 from davkeep.operations.reservations import Conflict, Mode, Reservations
 
 SHARED, EXCLUSIVE, CREATE = Mode.SHARED, Mode.EXCLUSIVE, Mode.CREATE
-TOUCH, WRITE = Mode.TOUCH, Mode.WRITE
+TOUCH, WRITE, LOCK = Mode.TOUCH, Mode.WRITE, Mode.LOCK
 
-#: held, wanted: does it conflict when the wanted place is (above, equal, below, a sibling)?
-CELLS = [
-    (SHARED, SHARED, (False, False, False, False)),
-    (SHARED, EXCLUSIVE, (True, True, True, False)),
-    (SHARED, CREATE, (True, True, False, False)),
-    (SHARED, TOUCH, (False, False, False, False)),
-    (EXCLUSIVE, SHARED, (True, True, True, False)),
-    (EXCLUSIVE, EXCLUSIVE, (True, True, True, False)),
-    (EXCLUSIVE, CREATE, (True, True, True, False)),
-    (EXCLUSIVE, TOUCH, (False, True, True, False)),
-    (CREATE, SHARED, (False, True, True, False)),
-    (CREATE, EXCLUSIVE, (True, True, True, False)),
-    (CREATE, CREATE, (True, True, True, False)),
-    (CREATE, TOUCH, (False, True, True, False)),
-    (TOUCH, SHARED, (False, False, False, False)),
-    (TOUCH, EXCLUSIVE, (True, True, False, False)),
-    (TOUCH, CREATE, (True, True, False, False)),
-    (TOUCH, TOUCH, (False, False, False, False)),
-    (SHARED, WRITE, (False, False, False, False)),
-    (EXCLUSIVE, WRITE, (False, True, True, False)),
-    (CREATE, WRITE, (False, True, True, False)),
-    (TOUCH, WRITE, (True, True, False, False)),
-    (WRITE, SHARED, (False, False, False, False)),
-    (WRITE, EXCLUSIVE, (True, True, False, False)),
-    (WRITE, CREATE, (True, True, False, False)),
-    (WRITE, TOUCH, (False, True, True, False)),
-    (WRITE, WRITE, (True, True, True, False)),
-]
-PATHS = ("/a", "/a/b", "/a/b/c", "/a/x")
+#: What is held at /a/b, what is wanted, and for each of PATHS whether that conflicts: "x" always,
+#: "o" if it is of another account, "." never.
+CELLS = """
+    SHARED     SHARED     ......
+    SHARED     EXCLUSIVE  xxxxx.
+    SHARED     CREATE     xxx...
+    SHARED     TOUCH      ......
+    SHARED     WRITE      ......
+    SHARED     LOCK       ......
+    SHARED     LOCK_TREE  ......
+    EXCLUSIVE  SHARED     xxxxx.
+    EXCLUSIVE  EXCLUSIVE  xxxxx.
+    EXCLUSIVE  CREATE     xxxxx.
+    EXCLUSIVE  TOUCH      ..xxx.
+    EXCLUSIVE  WRITE      xxxxx.
+    EXCLUSIVE  LOCK       .oxxx.
+    EXCLUSIVE  LOCK_TREE  ooxxx.
+    CREATE     SHARED     ..xxx.
+    CREATE     EXCLUSIVE  xxxxx.
+    CREATE     CREATE     xxxxx.
+    CREATE     TOUCH      ..xxx.
+    CREATE     WRITE      xxxxx.
+    CREATE     LOCK       .oxxx.
+    CREATE     LOCK_TREE  ooxxx.
+    TOUCH      SHARED     ......
+    TOUCH      EXCLUSIVE  xxx...
+    TOUCH      CREATE     xxx...
+    TOUCH      TOUCH      ......
+    TOUCH      WRITE      xxx...
+    TOUCH      LOCK       ..x...
+    TOUCH      LOCK_TREE  xxx...
+    WRITE      SHARED     ......
+    WRITE      EXCLUSIVE  xxxxx.
+    WRITE      CREATE     xxxxx.
+    WRITE      TOUCH      ..xxx.
+    WRITE      WRITE      xxxxx.
+    WRITE      LOCK       .oxxx.
+    WRITE      LOCK_TREE  ooxxx.
+    LOCK       SHARED     ......
+    LOCK       EXCLUSIVE  xxxo..
+    LOCK       CREATE     xxxo..
+    LOCK       TOUCH      ..x...
+    LOCK       WRITE      xxxo..
+    LOCK       LOCK       ......
+    LOCK       LOCK_TREE  ......
+    LOCK_TREE  SHARED     ......
+    LOCK_TREE  EXCLUSIVE  xxxoo.
+    LOCK_TREE  CREATE     xxxoo.
+    LOCK_TREE  TOUCH      ..xxx.
+    LOCK_TREE  WRITE      xxxoo.
+    LOCK_TREE  LOCK       ......
+    LOCK_TREE  LOCK_TREE  ......
+"""
+#: Above what is held, the collection that it is in, itself, a member, what is below, a sibling.
+PATHS = ("/", "/a", "/a/b", "/a/b/c", "/a/b/c/d", "/a/x")
+ANN, BOB = ("ann", ""), ("bob", "")
+#: Whose is what is held, and what is wanted; what belongs to nobody is another's for everybody.
+OTHERS = [(ANN, BOB), (None, BOB), (ANN, None), (None, None), (("", "::1"), ("", "::2"))]
 
 
-def _conflicts(reservations: Reservations, *wanted: Any) -> bool:
+def _cells() -> list[tuple[Mode, Mode, str]]:
+    rows = [row.split() for row in CELLS.strip().splitlines()]
+    return [(Mode[held], Mode[wanted], expected) for held, wanted, expected in rows]
+
+
+def _conflicts(reservations: Reservations, *wanted: Any, account: Any = None) -> bool:
     try:
-        reservations.reserve("wants", wanted)
+        reservations.reserve("wants", wanted, account)
     except Conflict as conflict:
         return conflict.holder == "holds"
     reservations.release("wants")
     return False
 
 
-@pytest.mark.parametrize(("held", "wanted", "expected"), CELLS)
+def _found(held: Mode, wanted: Mode, accounts: Any, *, collection: bool, tree: Any) -> list[bool]:
+    reservations = Reservations()
+    place = tree.place("/a/b", collection=collection)
+    reservations.reserve("holds", [(place, held)], accounts[0])
+    return [
+        _conflicts(reservations, (tree.place(path), wanted), account=accounts[1]) for path in PATHS
+    ]
+
+
+@pytest.mark.parametrize(("held", "wanted", "expected"), _cells())
 @pytest.mark.parametrize("collection", [True, False])
 def test_each_cell_of_the_table(
-    held: Mode, wanted: Mode, expected: tuple[bool, ...], collection: bool, tree: Any
+    held: Mode, wanted: Mode, expected: str, collection: bool, tree: Any
 ) -> None:
     """Every pair of modes conflicts for exactly the relations that the promises name."""
-    reservations = Reservations()
-    reservations.reserve("holds", [(tree.place("/a/b", collection=collection), held)])
-    found = tuple(_conflicts(reservations, (tree.place(path), wanted)) for path in PATHS)
-    assert found == expected
+    if held is LOCK and not collection:
+        # A file has no members.
+        expected = expected.replace("o", ".")
+    for accounts in OTHERS:
+        found = _found(held, wanted, accounts, collection=collection, tree=tree)
+        assert found == [sign in "xo" for sign in expected], accounts
+    for account in (ANN, ("", "::1")):
+        found = _found(held, wanted, (account, account), collection=collection, tree=tree)
+        assert found == [sign == "x" for sign in expected]
 
 
 def test_the_table_has_every_cell() -> None:
     """No pair of modes was forgotten."""
-    assert {(held, wanted) for held, wanted, _ in CELLS} == {(h, w) for h in Mode for w in Mode}
+    assert {(held, wanted) for held, wanted, _ in _cells()} == {
+        (held, wanted) for held in Mode for wanted in Mode
+    }
+
+
+def test_one_account_may_hold_where_another_is_in_the_way(tree: Any) -> None:
+    """Of several holders below a lock only those of other accounts count."""
+    reservations = Reservations()
+    reservations.reserve("own", [(tree.place("/a/b/c"), EXCLUSIVE)], ANN)
+    wanted = (tree.place("/a"), Mode.LOCK_TREE)
+    assert not _conflicts(reservations, wanted, account=ANN)
+    reservations.reserve("holds", [(tree.place("/a/b/d"), EXCLUSIVE)], BOB)
+    assert _conflicts(reservations, wanted, account=ANN)
+
+
+def test_a_member_of_a_bound_collection_is_directly_in_it(tree: Any) -> None:
+    """A lock of depth 0 on one name of a directory covers the members under its other name."""
+    tree.bind("/mnt/b", "/a/b")
+    reservations = Reservations()
+    reservations.reserve("holds", [(tree.place("/mnt/b/c"), CREATE)], ANN)
+    assert _conflicts(reservations, (tree.place("/a/b"), LOCK), account=BOB)
+    assert not _conflicts(reservations, (tree.place("/mnt"), LOCK), account=BOB)
 
 
 def test_two_names_of_one_directory_are_one_place(tree: Any) -> None:

@@ -29,23 +29,53 @@ steps = st.lists(
     st.tuples(st.integers(0, 5), st.one_of(st.none(), wishes)), min_size=1, max_size=25
 )
 
-BOTH_WAYS = [{Mode.SHARED, Mode.EXCLUSIVE}, {Mode.EXCLUSIVE}, {Mode.CREATE}]
-BOTH_WAYS.extend([{Mode.EXCLUSIVE, Mode.CREATE}, {Mode.WRITE}])
+#: What replaces or removes a tree, or makes a name, is alone in it and with what is above.
+ALONE = frozenset({Mode.EXCLUSIVE, Mode.CREATE, Mode.WRITE})
+#: What is done to one member, in a moment.
+MOMENTS = frozenset({Mode.TOUCH, Mode.LOCK, Mode.LOCK_TREE})
+
+Wish = tuple[Place, Mode]
 
 
-def _conflict(one: tuple[Place, Mode], two: tuple[Place, Mode]) -> bool:
+def _conflict(one: Wish, two: Wish, *, is_of_others: bool) -> bool:
     """Say it as the promises do, for two reservations in either order."""
     modes = {one[1], two[1]}
-    if modes in BOTH_WAYS:
+    if modes <= ALONE or modes == {Mode.SHARED, Mode.EXCLUSIVE}:
         return one[0].contains(two[0]) or two[0].contains(one[0])
-    for (upper, upper_mode), (lower, lower_mode) in ((one, two), (two, one)):
-        reads = upper_mode is Mode.CREATE and lower_mode is Mode.SHARED
-        changes = lower_mode in (Mode.TOUCH, Mode.WRITE)
-        touches = changes and upper_mode in (Mode.EXCLUSIVE, Mode.CREATE)
-        writes = upper_mode is Mode.WRITE and lower_mode is Mode.TOUCH
-        if (reads or touches or writes) and upper.contains(lower):
-            return True
-    return False
+    return any(
+        _covers(upper, lower) or (is_of_others and _changes(lower, upper))
+        for upper, lower in ((one, two), (two, one))
+    )
+
+
+def _covers(upper: Wish, lower: Wish) -> bool:
+    """Whether a change of the one would be in the tree of the other, whoever makes it."""
+    if not upper[0].contains(lower[0]):
+        return False
+    if lower[1] is Mode.SHARED:
+        return upper[1] is Mode.CREATE
+    if lower[1] is Mode.TOUCH and upper[1] is Mode.LOCK:
+        return lower[0].contains(upper[0])
+    takes = lower[1] in MOMENTS and upper[1] in ALONE
+    return takes or (lower[1] is Mode.TOUCH and upper[1] is Mode.LOCK_TREE)
+
+
+def _changes(changed: Wish, locked: Wish) -> bool:
+    """Whether somebody changes what a lock that is being granted protects."""
+    if changed[1] not in ALONE:
+        return False
+    if locked[1] is Mode.LOCK_TREE:
+        return locked[0].contains(changed[0])
+    return locked[1] is Mode.LOCK and changed[0].entries[-1][:2] == locked[0].own
+
+
+def _account(holder: int) -> tuple[str, str] | None:
+    """Two holders are of one user, two of another, and the rest of nobody."""
+    return {0: ("ann", ""), 1: ("ann", ""), 2: ("", "::1"), 3: ("", "::1")}.get(holder)
+
+
+def _is_of_others(one: int, two: int) -> bool:
+    return _account(one) is None or _account(one) != _account(two)
 
 
 class Model:
@@ -55,8 +85,12 @@ class Model:
         self.held: list[tuple[int, tuple[Place, Mode]]] = []
 
     def reserve(self, holder: int, wanted: list[tuple[Place, Mode]]) -> bool:
-        others = [wish for other, wish in self.held if other != holder]
-        if any(_conflict(wish, other) for wish in wanted for other in others):
+        if any(
+            _conflict(wish, held, is_of_others=_is_of_others(holder, other))
+            for wish in wanted
+            for other, held in self.held
+            if other != holder
+        ):
             return False
         self.held += [(holder, wish) for wish in wanted]
         return True
@@ -67,7 +101,7 @@ class Model:
 
 def _reserve(reservations: Reservations, holder: int, wanted: Any) -> bool:
     try:
-        reservations.reserve(holder, wanted)
+        reservations.reserve(holder, wanted, _account(holder))
     except Conflict as conflict:
         return conflict.holder == holder
     return True

@@ -1,3 +1,4 @@
+import os
 import threading
 import uuid
 from collections.abc import Callable
@@ -133,6 +134,17 @@ def test_covering_by_several(locks: Locks) -> None:
     own = take(locks, b"/a/b/c", scope="shared", depth="0")
     assert locks.covering(b"/a/b/c") == [root, middle, own]
     assert locks.covering(b"/a/b/d") == [root, middle]
+
+
+@pytest.mark.parametrize("path", [b"/a", b"/a/b", b"/a/b/c", b"/a/c", b"/b"])
+def test_covering_what_is_new(locks: Locks, path: bytes) -> None:
+    """What covers a name and what covers its collection, asked at once, is what each covers."""
+    for locked in (b"/", b"/a", b"/a/b", b"/b"):
+        for depth in ("0", "infinity"):
+            locks.acquire(locked, url="", depth=depth, scope="shared", timeout=None)
+    own, collection = locks.covering_new(path)
+    assert own == locks.covering(path)
+    assert collection == locks.covering(os.path.dirname(path))
 
 
 def test_below(locks: Locks) -> None:

@@ -1,7 +1,7 @@
 """What the tests on real sockets share."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from harness.disks import folder_in_memory
+from harness.standing import Standing
 
 
 @pytest.fixture
@@ -24,6 +25,23 @@ def together() -> Iterator[ThreadPoolExecutor]:
     """Threads of clients that act at the same time."""
     with ThreadPoolExecutor(64) as threads:
         yield threads
+
+
+@pytest.fixture
+def standing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Standing]]:
+    """Let functions of a server in this process stand; all go on when the test is over.
+
+    Asked for after what waits for them in the end.
+    """
+    made: list[Standing] = []
+
+    def stand(owner: Any, name: str, **options: Any) -> Standing:
+        made.append(Standing(monkeypatch, owner, name, **options))
+        return made[-1]
+
+    yield stand
+    for each in made:
+        each.go()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """Every method, on everything around the trees of an operation that runs (the promises).
 
 Each cell has an operation of its own that runs meanwhile: {top}/p/a is its source, {top}/q/b its
-destination. `above` is p or q, `member` lies in a or b, `sibling` is beside it.
+destination. `above` is p or q, `top` holds both, `member` lies in a or b, `sibling` is beside it.
 """
 
 import base64
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,8 @@ ANN, BOB = (
     for name in ("ann", "bob")
 )
 
+USERS_FIELDS = {"Ann": ANN, "Bob": BOB}
+
 USERS = {
     "simple_dc": {"user_mapping": {"*": {"ann": {"password": "a"}, "bob": {"password": "b"}}}},
     "http_authenticator": {"accept_basic": True, "accept_digest": False},
@@ -50,8 +53,6 @@ BLOCK = {
     },
 }
 
-#: What else Bob's requests have.
-FIELDS = {"LOCK": {"Depth": "0"}}
 BODIES = {
     "PUT": b"bob's",
     "PROPPATCH": setting(color="red"),
@@ -64,16 +65,18 @@ PLACES = {
     "above": "p",
     "member": "p/a/sub/m",
     "sibling": "p/s",
+    "top": "",
     "dest": "q/b",
     "above'": "q",
     "member'": "q/b/sub/m",
     "sibling'": "q/s",
+    "top'": "",
 }
 
 #: What somebody else gets for a method on each place. 423 is a conflict with the operation; 404,
 #: 405 and 409 are of a request that is wrong at any time; the rest passes.
 #:
-#: A COPY shares its source: what reads passes, and so do PUT, MKCOL, PROPPATCH and LOCK. Its new
+#: A COPY shares its source: what reads passes, and so do PUT, MKCOL and PROPPATCH. Its new
 #: destination is nobody else's; as nothing is there yet, what reads above it passes.
 COPY_NEW = """
              source above member sibling dest above' member' sibling'
@@ -85,7 +88,6 @@ DELETE       423    423   423    204     404  423    404     204
 PUT          405    405   204    204     423  405    409     204
 MKCOL        405    405   405    405     423  405    409     405
 PROPPATCH    207    207   207    207     423  207    404     207
-LOCK         200    200   200    200     423  200    409     200
 """
 #: A destination that is replaced is nobody else's with all that is in it.
 COPY_OVER = """
@@ -98,7 +100,6 @@ DELETE       423    423   423    204     423  423    423     204
 PUT          405    405   204    204     405  405    423     204
 MKCOL        405    405   405    405     423  405    423     405
 PROPPATCH    207    207   207    207     423  207    423     207
-LOCK         200    200   200    200     423  200    423     200
 """
 #: A MOVE across file systems keeps its source to itself as well.
 MOVE_OVER = """
@@ -111,7 +112,6 @@ DELETE       423    423   423    204     423  423    423     204
 PUT          405    405   423    204     405  405    423     204
 MKCOL        423    405   423    405     423  405    423     405
 PROPPATCH    423    207   423    207     423  207    423     207
-LOCK         423    200   423    200     423  200    423     200
 """
 #: The tree of a DELETE is out of sight, and may come back to its name.
 DELETE = """
@@ -124,7 +124,6 @@ DELETE       404    423   404    204
 PUT          423    405   409    204
 MKCOL        423    405   409    405
 PROPPATCH    423    207   404    207
-LOCK         423    200   409    200
 """
 #: A PUT that is being committed: its file may be read meanwhile.
 PUT = """
@@ -137,7 +136,45 @@ DELETE       423  423    204
 PUT          423  405    204
 MKCOL        423  405    405
 PROPPATCH    423  207    207
-LOCK         423  200    200
+"""
+
+#: What LOCK gets by its depth, from Bob and from Ann, whose operation it is. What is granted on a
+#: collection is kept: so Bob waits for what Ann does directly in it (depth 0) or below it, while
+#: a tree that is read is not changed.
+LOCK_COPY_NEW = """
+             source above top member sibling dest above' top' member' sibling'
+Bob 0        200    200   200 200    200     423  423    200  409     200
+Bob infinity 200    200   423 200    200     423  423    423  409     200
+Ann 0        200    200   200 200    200     423  200    200  409     200
+Ann infinity 200    200   200 200    200     423  200    200  409     200
+"""
+LOCK_COPY_OVER = """
+             source above top member sibling dest above' top' member' sibling'
+Bob 0        200    200   200 200    200     423  423    200  423     200
+Bob infinity 200    200   423 200    200     423  423    423  423     200
+Ann 0        200    200   200 200    200     423  200    200  423     200
+Ann infinity 200    200   200 200    200     423  200    200  423     200
+"""
+LOCK_MOVE_OVER = """
+             source above top member sibling dest above' top' member' sibling'
+Bob 0        423    423   200 423    200     423  423    200  423     200
+Bob infinity 423    423   423 423    200     423  423    423  423     200
+Ann 0        423    200   200 423    200     423  200    200  423     200
+Ann infinity 423    200   200 423    200     423  200    200  423     200
+"""
+LOCK_DELETE = """
+             source above top member sibling
+Bob 0        423    423   200 409    200
+Bob infinity 423    423   423 409    200
+Ann 0        423    200   200 409    200
+Ann infinity 423    200   200 409    200
+"""
+LOCK_PUT = """
+             dest above' top' sibling'
+Bob 0        423  423    200  200
+Bob infinity 423  423    423  200
+Ann 0        423  200    200  200
+Ann infinity 423  200    200  200
 """
 
 TABLES = {
@@ -146,6 +183,13 @@ TABLES = {
     "MOVE over a collection": MOVE_OVER,
     "DELETE": DELETE,
     "PUT": PUT,
+}
+LOCKS = {
+    "COPY to a new name": LOCK_COPY_NEW,
+    "COPY over a collection": LOCK_COPY_OVER,
+    "MOVE over a collection": LOCK_MOVE_OVER,
+    "DELETE": LOCK_DELETE,
+    "PUT": LOCK_PUT,
 }
 
 
@@ -194,15 +238,18 @@ def shares(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shares]:
         assert running.staging(disk) == running.staging(elsewhere) == []
 
 
+_numbers = itertools.count()
+
+
 class Scene:
     """The trees of one cell, and the operation that runs among them."""
 
-    def __init__(self, shares: Shares, running: str, cell: Cell, number: int) -> None:
+    def __init__(self, shares: Shares, running: str, cell: Cell) -> None:
         """``running`` is a key of the tables."""
         self.server = shares.server
         self.running = running
         self.cell = cell
-        top = f"{running.replace(' ', '-')}-{number}"
+        top = f"{running.replace(' ', '-')}-{next(_numbers)}"
         there = shares.memory if running.startswith("MOVE") else shares.disk
         self.source, self.target = shares.disk / top, there / top
         self._urls = (f"/disk/{top}/", f"/{there.name}/{top}/")
@@ -231,17 +278,20 @@ class Scene:
         assert client.interim() == 102
 
     def ask(self) -> Response:
-        """Bob's request."""
+        """Bob's request; or that of a LOCK of Bob or Ann, with its depth."""
         method, _, direction = self.cell.method.partition(" ")
         path = PLACES[self.cell.place]
         share = self._urls[path.startswith("q")]
         place, other, away = share + path, share + "other", share + "away"
         with Wire(self.server.host, self.server.port) as bob:
+            if method in USERS_FIELDS:
+                fields = USERS_FIELDS[method] | {"Depth": direction}
+                return bob.ask("LOCK", place, fields, BODIES["LOCK"])
             if direction == "from":
                 return bob.ask(method, place, BOB | {"Destination": self._whole(away)})
             if direction == "to":
                 return bob.ask(method, other, BOB | {"Destination": self._whole(place)})
-            return bob.ask(method, place, BOB | FIELDS.get(method, {}), BODIES.get(method))
+            return bob.ask(method, place, BOB, BODIES.get(method))
 
     def _whole(self, path: str) -> str:
         return self.server.url.rstrip("/") + path
@@ -262,8 +312,20 @@ def test_every_method_around_a_running_operation(
     running: str, shares: Shares, figures: Counter[str]
 ) -> None:
     """What is shared is shared, what is taken is 423 with Retry-After, what is beside is free."""
-    table = cells(TABLES[running])
-    scenes = [Scene(shares, running, cell, number) for number, cell in enumerate(table)]
+    _compare(cells(TABLES[running]), running, shares, figures)
+
+
+@pytest.mark.parametrize("running", LOCKS)
+def test_locks_around_a_running_operation(
+    running: str, shares: Shares, figures: Counter[str]
+) -> None:
+    """Nobody gets a lock on what somebody else is changing; who changes it may lock it."""
+    _compare(cells(LOCKS[running]), running, shares, figures)
+
+
+def _compare(table: dict[Cell, int], running: str, shares: Shares, figures: Counter[str]) -> None:
+    """Ask every cell beside an operation of its own."""
+    scenes = [Scene(shares, running, cell) for cell in table]
     for scene in scenes:
         scene.prepare()
     seen: dict[Cell, Any] = {}

@@ -1,5 +1,6 @@
 """COPY and MOVE (RFC 4918 9.8, 9.9): checked here, done by the engine as an operation."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
-from davkeep.operations import Ending, Mode, Operation, Outcome, Page, RepeatKey
+from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
+from davkeep.store.database import StoreError
 from davkeep.trees.bulk import is_bulk
 from davkeep.trees.copy import copy
 from davkeep.trees.counting import Count, count
@@ -24,6 +26,8 @@ from davkeep.trees.steps import Control, Steps
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth, parse_overwrite
 from davkeep.words.urls import Segments, quote_path
+
+_log = logging.getLogger("davkeep.dav")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +188,17 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
         control, page = opened.enter_context(
             site.working(operation, source, destination, depth_infinity=wish.depth_infinity)
         )
-        path = destination.path
-        control.effective = partial(_take_effect, page, operation, control, wish)
-        result = yield from _work(wish, source, destination, control)
-    share = wish.destination[0].share
-    if result.complete and result.errors and share.root.is_there():
-        # Some members are not there, and their properties are not to wait for others.
-        site.stored.forget_vanished(path)
-    return result
+
+        def take_effect() -> None:
+            # The store first: it may fail, and the operation cannot take the moment back.
+            outcome = None if control.settled is None else wish.conclude(control.settled)
+            page.transfer(outcome, is_move=wish.is_move)
+            if control.settled is not None and control.settled.errors:
+                _forget_failed(site, destination)
+            operation.reach_effective_point(outcome)
+
+        control.effective = take_effect
+        return (yield from _work(wish, source, destination, control))
 
 
 def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> Steps:
@@ -206,9 +213,13 @@ def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> St
     )
 
 
-def _take_effect(page: Page, operation: Operation, control: Control, wish: Wish) -> None:
-    """The store first: it may fail, and the operation cannot take the moment back."""
-    settled = control.settled
-    outcome = None if settled is None else wish.conclude(settled)
-    page.transfer(outcome, is_move=wish.is_move)
-    operation.reach_effective_point(outcome)
+def _forget_failed(site: Site, destination: Entry) -> None:
+    """Some members are not there, and their properties are not to wait for others.
+
+    Done while the tree is reserved: after an early answer somebody may make such a member.
+    """
+    try:
+        if destination.share.root.is_there():
+            site.stored.forget_vanished(destination.path)
+    except StoreError as error:
+        _log.error("properties of members that could not be copied stay for now: %s", error)

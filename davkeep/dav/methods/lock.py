@@ -3,20 +3,21 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from os import stat_result
 
 from lxml import etree
 
-from davkeep.dav.admission import touched
+from davkeep.dav.admission import taken
 from davkeep.dav.answers import XML, Answer, Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
 from davkeep.dav.lockdiscovery import active_locks
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, upload_name
-from davkeep.dav.vanished import forget_predecessor
 from davkeep.dav.xml import dav, element, parse, written_document
+from davkeep.operations import Mode
 from davkeep.store.locks import Lock, LockConflict, Scope
-from davkeep.trees.share import Entry, Kind
+from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.trees.upload import Upload
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth, parse_timeout
@@ -58,31 +59,40 @@ def timeout_of(request: Request) -> float:
 
 
 def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
-    depth = parse_depth(request.field("Depth"), "infinity", ("0", "infinity"))
+    is_tree = parse_depth(request.field("Depth"), "infinity", ("0", "infinity")) == "infinity"
     acquire = partial(
         site.locks.acquire,
-        depth="0" if depth == "0" else "infinity",
+        depth="infinity" if is_tree else "0",
         scope=_scope(wish),
         owner_xml=_owner(wish),
         principal=request.user,
         timeout=timeout_of(request),
     )
-    with touched(site, request.share.member, request.segments) as entry:
-        status = entry.find()
+    mode = partial(_mode, Mode.LOCK_TREE if is_tree else Mode.LOCK)
+    with taken(site, request, request.share.member, mode) as (entry, status):
         check_conditions(site, request, status)
         if status is None:
             LockCheck(site, request).membership(entry)
+            site.stored.forget_predecessor(entry.path)
             with site.uploading(entry):
-                made = _granted(request, entry, acquire)
+                made = _granted(request, entry, acquire, is_collection=False)
                 _make_file(site, entry, made)
         else:
-            made = _granted(request, entry, acquire)
+            is_collection = kind_of(status) is Kind.COLLECTION
+            made = _granted(request, entry, acquire, is_collection=is_collection)
     fields = (("Lock-Token", f"<{made.token}>"),)
     return _answer(site, 201 if status is None else 200, made, fields)
 
 
-def _granted(request: Request, entry: Entry, acquire: Callable[..., Lock]) -> Lock:
-    href = request.share.href(request.segments, entry.kind is Kind.COLLECTION)
+def _mode(granting: Mode, status: stat_result | None) -> Mode:
+    """Who makes a name is alone at it; a lock on what is there is granted as ``granting``."""
+    return Mode.WRITE if status is None else granting
+
+
+def _granted(
+    request: Request, entry: Entry, acquire: Callable[..., Lock], *, is_collection: bool
+) -> Lock:
+    href = request.share.href(request.segments, is_collection)
     try:
         return acquire(entry.path, url=href)
     except LockConflict as conflict:
@@ -92,7 +102,6 @@ def _granted(request: Request, entry: Entry, acquire: Callable[..., Lock]) -> Lo
 
 def _make_file(site: Site, entry: Entry, made: Lock) -> None:
     """Make the empty file that a lock of an unmapped URL makes (RFC 4918 7.3)."""
-    forget_predecessor(site, entry)
     try:
         with Upload(entry, site.control(upload_name())) as upload:
             for _ in upload.commit(replace=False):

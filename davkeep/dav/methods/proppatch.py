@@ -5,7 +5,7 @@ from functools import partial
 
 from lxml import etree
 
-from davkeep.dav.admission import touched
+from davkeep.dav.admission import taken
 from davkeep.dav.answers import XML, Answer, Reply
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import when_free
@@ -14,6 +14,7 @@ from davkeep.dav.properties import LIVE
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
 from davkeep.dav.xml import dav, document, parse
+from davkeep.operations import Mode
 from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.words.failure import Failure
 from davkeep.words.fields import Depth, parse_depth, parse_http_date
@@ -66,8 +67,9 @@ def _with_language(element: etree._Element) -> etree._Element:
 
 
 def _change(site: Site, request: Request, changes: dict[str, etree._Element | None]) -> Answer:
-    with touched(site, request.share.existing, request.segments) as entry:
-        status = entry.stat()
+    with taken(site, request, request.share.existing, lambda _: Mode.TOUCH) as (entry, status):
+        if status is None:
+            raise Failure(404)
         check_conditions(site, request, status)
         LockCheck(site, request).content(entry)
         outcomes = _outcomes(site, changes)

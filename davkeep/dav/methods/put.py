@@ -59,9 +59,10 @@ def check(site: Site, request: Request, entry: Entry) -> LockCheck:
     check_conditions(site, request, status)
     if status is not None and kind_of(status) is Kind.COLLECTION:
         raise is_collection()
-    locks.content(entry)
     if status is None:
-        locks.membership(entry)
+        locks.creation(entry)
+    else:
+        locks.content(entry)
     return locks
 
 
