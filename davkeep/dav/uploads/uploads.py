@@ -49,7 +49,8 @@ class Uploads:
     A row is written before its hidden file is made, so no file is ever without one. What lies under
     a file's name and is another file is what a commit replaced before a crash: it is removed.
 
-    ``_lock`` guards ``_busy`` and is held while an upload is looked up, begun or ended.
+    ``_lock`` guards ``_busy`` and ``_limits``, and is held while an upload is looked up, begun or
+    ended.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Uploads:
         self._now = now
         self._lock = threading.Lock()
         self._busy: dict[str, Transfer] = {}
+        #: How many bytes count of files that could not be cut when a part was taken back.
+        self._limits: dict[str, int] = {}
         self._is_closed = False
 
     def begin(self, entry: Entry, owner: Owner, part: ContentRange) -> Transfer:
@@ -107,8 +110,7 @@ class Uploads:
             if row is None:
                 return False
             if row.name in self._busy:
-                self._busy[row.name].stop()
-                del self._busy[row.name]
+                self._stop(row.name)
             self._remove(row)
             return True
 
@@ -139,7 +141,7 @@ class Uploads:
         """The upload that a part goes on with; None if it begins one."""
         row = self._row(entry, owner)
         if row is not None and row.name in self._busy:
-            self._busy[row.name].stop()
+            self._stop(row.name)
         opened = None if row is None else self._opened(entry, row)
         if row is None or opened is None:
             if part.first:
@@ -152,6 +154,17 @@ class Uploads:
                 raise _mismatch(row, opened, part)
         self._remove(row)
         return None
+
+    def _stop(self, name: str) -> None:
+        """Have the request that is at an upload write no more. 423 while that is being stored."""
+        self._busy[name].stop()
+        self._note_limit(self._busy.pop(name))
+
+    def _note_limit(self, transfer: Transfer) -> None:
+        """Remember for the next request what this one could not cut off."""
+        self._limits.pop(transfer.name, None)
+        if transfer.partial.limit is not None:
+            self._limits[transfer.name] = transfer.partial.limit
 
     def _row(self, entry: Entry, owner: Owner) -> StoredUpload | None:
         row = self._stored.find(entry.path, *owner)
@@ -176,6 +189,8 @@ class Uploads:
                 opened = open_partial(entry.parent_fd, row.name, row.inode)
         if opened is None:
             self._remove(row)
+        else:
+            opened.limit = self._limits.get(row.name)
         return opened
 
     def _made(self, entry: Entry, owner: Owner, part: ContentRange) -> tuple[StoredUpload, Partial]:
@@ -198,6 +213,7 @@ class Uploads:
             except OSError as error:
                 _log.warning("an upload left something that could not be removed: %s", error)
         self._stored.remove(row.name)
+        self._limits.pop(row.name, None)
 
     def _ended(self, transfer: Transfer) -> None:
         """A request is done with its upload; nothing that is empty or over is kept."""
@@ -205,6 +221,7 @@ class Uploads:
             if self._is_closed or self._busy.get(transfer.name) is not transfer:
                 return
             del self._busy[transfer.name]
+            self._note_limit(transfer)
             try:
                 row = self._stored.get(transfer.name)
                 if row is not None and (transfer.is_over or not transfer.partial.size):
