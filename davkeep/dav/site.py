@@ -94,6 +94,7 @@ class Site:
                 if control.left_behind:
                     warn_left_behind(control, f"{operation.method} {operation.source}")
                 page.close(keep=control.left_behind)
+                self.uploads.sweep()
 
     @contextmanager
     def uploading(self, entry: Entry) -> Iterator[None]:

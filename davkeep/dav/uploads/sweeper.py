@@ -4,6 +4,7 @@ import logging
 import threading
 
 from davkeep.dav.uploads.uploads import Uploads
+from davkeep.store.database import StoreError
 
 _log = logging.getLogger("davkeep.dav")
 
@@ -23,7 +24,11 @@ class Sweeper:
 
     def start(self) -> None:
         """Look now, for a crash may have left something behind, and then again and again."""
-        dropped = self._uploads.recover()
+        try:
+            dropped = self._uploads.recover()
+        except StoreError as error:
+            _log.error("uploads that a crash left are kept for now: %s", error)
+            dropped = 0
         if dropped:
             _log.info("%d uploads are dropped that were over, or not gone on with", dropped)
         self._thread.start()

@@ -123,7 +123,7 @@ class Transfer:
 
     def _refuse_stopped(self) -> None:
         if self._is_stopped:
-            raise Failure(409, "A newer request goes on with this upload.")
+            raise Failure(409, "This upload was given up, or a newer request goes on with it.")
 
     def close(self) -> None:
         """Let go of the upload; a second time does nothing."""

@@ -115,7 +115,8 @@ class Uploads:
             return True
 
     def expire(self) -> int:
-        """Drop what is too old; return how many that were."""
+        """Drop what is too old, or was not removed before; return how many that were."""
+        self.sweep()
         with self._lock:
             old = [row for row in self._stored.all() if self._is_old(row)]
             for row in old:
@@ -124,11 +125,34 @@ class Uploads:
 
     def recover(self) -> int:
         """At the start: drop what is too old, and what ended in the moment of a crash."""
+        self.sweep()
         with self._lock:
             over = [row for row in self._stored.all() if self._is_old(row) or _is_spent(row)]
             for row in over:
                 self._remove(row)
             return len(over)
+
+    def sweep(self) -> None:
+        """Remove what is left of uploads whose collections are gone: after a change of a tree.
+
+        A failure is logged; then it is done with the next change, or when the next ones expire.
+        """
+        try:
+            with self._lock:
+                for row in [] if self._is_closed else self._stored.hidden():
+                    if row.is_over or _has_vanished(row):
+                        self._sweep(row)
+        except StoreError as error:
+            _log.error("uploads into collections that are gone are kept for now: %s", error)
+
+    def _sweep(self, row: StoredUpload) -> None:
+        try:
+            if row.name in self._busy:
+                self._stop(row.name)
+        except Failure:
+            # It is about to find out that it cannot be stored.
+            return
+        self._remove(row)
 
     def close(self) -> None:
         """The server has stopped: requests that it cut leave everything as it is."""
@@ -206,14 +230,19 @@ class Uploads:
         return row, made
 
     def _remove(self, row: StoredUpload) -> None:
-        """The file first: none is ever without its row."""
-        for folder in {row.folder or b"", os.path.dirname(row.path)} - {b""}:
-            try:
-                remove_partial(folder, row.name)
-            except OSError as error:
-                _log.warning("an upload left something that could not be removed: %s", error)
-        self._stored.remove(row.name)
+        """The file first: none is ever without its row. What fails is done again by a sweep.
+
+        It is found by nobody any more in either case, so that a request need not fail for it.
+        """
+        is_removed = _remove_files(row)
         self._limits.pop(row.name, None)
+        try:
+            if is_removed:
+                self._stored.remove(row.name)
+            else:
+                self._stored.end(row.name, row.path)
+        except StoreError as error:
+            _log.error("an upload that is over is not forgotten yet: %s", error)
 
     def _ended(self, transfer: Transfer) -> None:
         """A request is done with its upload; nothing that is empty or over is kept."""
@@ -246,6 +275,28 @@ def _folder(entry: Entry, spool: bytes | None) -> Iterator[int]:
         yield folder_fd
     finally:
         os.close(folder_fd)
+
+
+def _remove_files(row: StoredUpload) -> bool:
+    """Remove the hidden file, wherever it may be; False if that is refused."""
+    is_removed = True
+    for folder in {row.folder or b"", os.path.dirname(row.path)} - {b""}:
+        try:
+            remove_partial(folder, row.name)
+        except OSError as error:
+            _log.warning("an upload left something that could not be removed: %s", error)
+            is_removed = False
+    return is_removed
+
+
+def _has_vanished(row: StoredUpload) -> bool:
+    """Whether the target's collection was out of sight, and is gone from there.
+
+    False where nothing can be told: the disk may not be there.
+    """
+    collection = os.path.dirname(row.path)
+    before, _, _ = collection.partition(b"/.davkeep-")
+    return os.path.isdir(before or b"/") and not os.path.lexists(collection)
 
 
 def _is_spent(row: StoredUpload) -> bool:
