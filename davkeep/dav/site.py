@@ -12,7 +12,7 @@ from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Mode, Operation, Page, Registry, Stored
-from davkeep.store.database import Database
+from davkeep.store.database import Database, StoreError
 from davkeep.store.journal import Folder, Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
@@ -128,12 +128,20 @@ class Site:
             operation.subscribe(lambda: self._let_go(held), waits=False)
 
     def _let_go(self, held: frozenset[str]) -> None:
+        """Whatever the store does: it is called at the end of an operation, by any thread."""
+        try:
+            self._refresh(held)
+        except StoreError as error:
+            _log.error("locks that were relied on get no more time: %s", error)
+        finally:
+            self.locks.unhold(held)
+
+    def _refresh(self, tokens: frozenset[str]) -> None:
         with self.database.transaction():
-            for token in held:
+            for token in tokens:
                 lock = self.locks.find(token)
                 if lock is not None:
                     self.locks.refresh(token, lock.timeout)
-            self.locks.unhold(held)
 
 
 def staging_prefix(instance: str) -> str:

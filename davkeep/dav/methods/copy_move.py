@@ -1,5 +1,6 @@
 """COPY and MOVE (RFC 4918 9.8, 9.9): checked here, done by the engine as an operation."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
 from davkeep.operations import Ending, Mode, Operation, Outcome, Page, RepeatKey
+from davkeep.store.database import StoreError
 from davkeep.trees.bulk import is_bulk
 from davkeep.trees.copy import copy
 from davkeep.trees.counting import Count, count
@@ -24,6 +26,8 @@ from davkeep.trees.steps import Control, Steps
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth, parse_overwrite
 from davkeep.words.urls import Segments, quote_path
+
+_log = logging.getLogger("davkeep.dav")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +193,17 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
         result = yield from _work(wish, source, destination, control)
     share = wish.destination[0].share
     if result.complete and result.errors and share.root.is_there():
-        # Some members are not there, and their properties are not to wait for others.
-        site.stored.forget_vanished(path)
+        _forget_failed(site, path)
     return result
+
+
+def _forget_failed(site: Site, path: bytes) -> None:
+    """Some members are not there, and their properties are not to wait for others."""
+    try:
+        site.stored.forget_vanished(path)
+    except StoreError as error:
+        # What was done is done.
+        _log.error("what is stored about members that failed stays for now: %s", error)
 
 
 def _work(wish: Wish, source: Entry, destination: Entry, control: Control) -> Steps:
