@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="kill servers at every point of every operation, not at a sample (some minutes)",
     )
     group.addoption(
+        "--every-statement",
+        action="store_true",
+        help="let the store fail at every statement of every request, not at some (some minutes)",
+    )
+    group.addoption(
         "--write-figures",
         action="store_true",
         help="write what the crash tests come to into docs/durability.md",

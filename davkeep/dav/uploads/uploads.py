@@ -81,7 +81,6 @@ class Uploads:
         with self._lock, ExitStack() as undo:
             row, opened = self._gone_on(entry, owner, part) or self._made(entry, owner, part)
             undo.callback(opened.close)
-            self._stored.touch(row.name, self._now())
             transfer = Transfer(row.name, opened, part, self._ended)
             self._busy[row.name] = transfer
             undo.pop_all()
@@ -172,6 +171,7 @@ class Uploads:
                 raise _refused("Nothing of this upload has arrived.", 0, None)
             return None
         if row.length == part.total and part.first <= opened.size:
+            self._touch(row.name)
             return row, opened
         with opened:
             if part.first:
@@ -189,6 +189,13 @@ class Uploads:
         self._limits.pop(transfer.name, None)
         if transfer.partial.limit is not None:
             self._limits[transfer.name] = transfer.partial.limit
+
+    def _touch(self, name: str) -> None:
+        """Keep it for another day. It goes on all the same where that cannot be noted."""
+        try:
+            self._stored.touch(name, self._now())
+        except StoreError as error:
+            _log.error("an upload is not kept for longer: %s", error)
 
     def _row(self, entry: Entry, owner: Owner) -> StoredUpload | None:
         row = self._stored.find(entry.path, *owner)
@@ -256,7 +263,7 @@ class Uploads:
                 if row is not None and (transfer.is_over or not transfer.partial.size):
                     self._remove(row)
                 elif row is not None:
-                    self._stored.touch(row.name, self._now())
+                    self._touch(row.name)
             except StoreError as error:
                 _log.error("an upload's end could not be noted: %s", error)
 
