@@ -87,6 +87,7 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
         found = recovery.settle()
     except StoreError as error:
         raise ConfigurationError([f"davkeep.state: {error}"]) from None
+    site.uploads.sweep()
     for operation in found:
         site.registry.remember(operation)
     site.books.keep_up(site.upkeep)

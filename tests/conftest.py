@@ -38,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="starve servers of every number of descriptors, not of a sample (a minute)",
     )
     group.addoption(
+        "--every-statement",
+        action="store_true",
+        help="let the store fail at every statement of every request, not at some (some minutes)",
+    )
+    group.addoption(
         "--write-figures",
         action="store_true",
         help="write what the crash tests come to into docs/durability.md",

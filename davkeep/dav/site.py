@@ -14,7 +14,7 @@ from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Account, Books, Mode, Operation, Page, Registry, Stored
 from davkeep.operations.upkeep import Upkeep
-from davkeep.store.database import Database
+from davkeep.store.database import Database, StoreError
 from davkeep.store.journal import Folder, Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
@@ -103,6 +103,7 @@ class Site:
                 if control.left_behind:
                     warn_left_behind(control, f"{operation.method} {operation.source}")
                 page.close(keep=control.left_behind)
+                self.uploads.sweep()
 
     @contextmanager
     def uploading(self, entry: Entry) -> Iterator[None]:
@@ -137,12 +138,20 @@ class Site:
             operation.subscribe(lambda: self._let_go(held), waits=False)
 
     def _let_go(self, held: frozenset[str]) -> None:
+        """Whatever the store does: it is called at the end of an operation, by any thread."""
+        try:
+            self._refresh(held)
+        except StoreError as error:
+            _log.error("locks that were relied on get no more time: %s", error)
+        finally:
+            self.locks.unhold(held)
+
+    def _refresh(self, tokens: frozenset[str]) -> None:
         with self.database.transaction():
-            for token in held:
+            for token in tokens:
                 lock = self.locks.find(token)
                 if lock is not None:
                     self.locks.refresh(token, lock.timeout)
-            self.locks.unhold(held)
 
 
 def staging_prefix(instance: str) -> str:

@@ -80,7 +80,10 @@ class News:
         self._events: OrderedDict[str, Event] = OrderedDict()
         #: When each operation that is not over was last looked at; all, under the empty name.
         self._looked: dict[str, float] = {}
-        self._removed: OrderedDict[str, None] = OrderedDict()
+        #: What was last told of each operation that nobody knows any more, the first to go first.
+        #: Its event in the table is `removed` then and stays so: for whoever still follows the
+        #: operation by itself, its end is kept here.
+        self._gone: OrderedDict[str, Event] = OrderedDict()
         #: The serial of the newest event that was dropped.
         self._horizon = 0
 
@@ -97,13 +100,20 @@ class News:
             return position.serial if is_known else None
 
     def of(self, operation: Operation, now: float) -> Event:
-        """The newest event of ``operation``; ``now`` is seconds of a monotonic clock."""
+        """The newest event of ``operation``; ``now`` is seconds of a monotonic clock.
+
+        Never that it is gone, for who follows it by itself wants to know how it ended.
+        """
         with self._lock:
             if now >= self._looked.get("", 0.0) + TIDY_AFTER:
                 self._look_at_all(now)
-            if self._is_due(operation.id, now) or operation.state.is_over:
-                self._look_at(operation, now)
-            return self._events[operation.id]
+            last = self._last_of(operation.id)
+            if last is None and self._registry.get(operation.id) is not operation:
+                # Nobody will see that it goes, so it does not come into the table.
+                return self._event_of(operation)
+            if last is None or self._is_due(operation.id, now) or operation.state.is_over:
+                return self._look_at(operation, now)
+            return last
 
     def since(
         self, serial: int, caller: Caller, now: float, *, most: float = PIECE
@@ -114,15 +124,16 @@ class News:
         """
         with self._lock:
             self._look_around(now)
-            found, size = [], 0
+            found: list[Event] = []
+            size = 0
             for event in self._after(serial):
                 if size >= most:
-                    break
+                    return found, serial
                 serial = event.serial
                 if caller.may_see(event.account):
                     found.append(event)
                     size += len(event.block)
-            return found, serial
+            return found, self._serial
 
     def newest(self, now: float) -> int:
         """The serial of the newest event."""
@@ -152,45 +163,63 @@ class News:
         known = self._registry.visible(lambda _: True)
         for operation in known:
             self._look_at(operation, now)
-        for id in self._events.keys() - {operation.id for operation in known}:
-            if id not in self._removed:
-                self._remove(id)
+        here = {operation.id for operation in known}
+        for id in [id for id in self._events if id not in here and id not in self._gone]:
+            self._remove(id)
+        self._trim()
 
-    def _look_at(self, operation: Operation, now: float) -> None:
-        last = self._events.get(operation.id)
+    def _look_at(self, operation: Operation, now: float) -> Event:
+        """Tell what is new of ``operation``; return what is newest."""
+        id, last = operation.id, self._last_of(operation.id)
         if last is not None and last.name == "end":
-            return
-        self._looked[operation.id] = now
-        time = self._registry.lanes.now()
-        look = _look_of(operation, time)
-        if last is not None and last.look == look:
-            return
-        told = status_of(operation, time, MOST_ERRORS)
-        name = "progress" if told["status"] is None else "end"
-        if name == "end":
-            del self._looked[operation.id]
-        self._put(operation.id, name, operation.account, look, told)
+            return last
+        self._looked[id] = now
+        if last is not None and last.look == _look_of(operation, self._registry.lanes.now()):
+            return last
+        event = self._event_of(operation)
+        if event.name == "end":
+            del self._looked[id]
+        if id in self._gone:
+            self._gone[id] = event
+        else:
+            self._enter(id, event)
+        return event
+
+    def _last_of(self, id: str) -> Event | None:
+        """What was last told of an operation, apart from that it is gone."""
+        return self._gone.get(id) or self._events.get(id)
 
     def _remove(self, id: str) -> None:
+        """Tell that an operation is gone; nothing is told to all about it after that."""
         self._looked.pop(id, None)
-        self._removed[id] = None
-        self._put(id, "removed", self._events[id].account, (), {"id": id})
-        while len(self._removed) > REMOVED_MOST:
-            dropped, _ = self._removed.popitem(last=False)
+        last = self._gone[id] = self._events[id]
+        self._enter(id, self._event("removed", last.account, (), {"id": id}))
+
+    def _trim(self) -> None:
+        """Forget the first of those that are gone, once they are too many."""
+        while len(self._gone) > REMOVED_MOST:
+            dropped, _ = self._gone.popitem(last=False)
+            self._looked.pop(dropped, None)
             self._horizon = self._events.pop(dropped).serial
 
-    def _put(
-        self,
-        id: str,
-        name: str,
-        account: tuple[str, str],
-        look: tuple[Any, ...],
-        told: dict[str, Any],
-    ) -> None:
+    def _enter(self, id: str, event: Event) -> None:
+        self._events[id] = event
+        self._events.move_to_end(id)
+
+    def _event_of(self, operation: Operation) -> Event:
+        """A new event that says how ``operation`` stands."""
+        time = self._registry.lanes.now()
+        look = _look_of(operation, time)
+        told = status_of(operation, time, MOST_ERRORS)
+        name = "progress" if told["status"] is None else "end"
+        return self._event(name, operation.account, look, told)
+
+    def _event(
+        self, name: str, account: tuple[str, str], look: tuple[Any, ...], told: dict[str, Any]
+    ) -> Event:
         self._serial += 1
         block = encode(name, told, self.position(self._serial))
-        self._events[id] = Event(self._serial, name, account, look, block)
-        self._events.move_to_end(id)
+        return Event(self._serial, name, account, look, block)
 
 
 def _look_of(operation: Operation, now: float) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ class OneOperation:
         self._news = news
         self._operation = operation
         self._told = news.resume(position) or 0
+        self._is_ended = False
 
     def is_over(self, now: float) -> bool:
         """Whether nothing more will be told."""
@@ -47,9 +48,9 @@ class OneOperation:
     def tell(self, now: float) -> tuple[bytes, bool]:
         """See `Subject`."""
         event = self._newest(now)
-        if event.serial <= self._told:
+        if self._is_ended or event.serial <= self._told:
             return b"", False
-        self._told = event.serial
+        self._told, self._is_ended = event.serial, event.name == "end"
         return event.block, False
 
     def rest(self, now: float) -> bytes:

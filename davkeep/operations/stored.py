@@ -66,21 +66,27 @@ class Stored:
             self.uploads.move(source, destination)
 
     def _overwritten(self, destination: bytes) -> None:
-        """End the locks below; one on the destination itself stays, for the UNLOCK of Office."""
+        """End the locks below; one on the destination itself stays, for the UNLOCK of Office.
+
+        What is being uploaded into the collection that was there ends with it.
+        """
         kept = [lock.token for lock in self.locks.covering(destination)]
         self.locks.end_at_or_below(destination, keep=kept)
+        self.uploads.end_below(destination)
 
     def removed(self, path: bytes) -> None:
         """What had a name is gone for good, with its locks and properties."""
         with self.database.transaction():
             self.locks.end_at_or_below(path)
             self.properties.remove(path)
+            self.uploads.end_below(path)
 
     def hidden(self, path: bytes, hidden: bytes) -> list[Lock]:
         """A tree is out of sight; return the locks that ended with that."""
         with self.database.transaction():
             ended = self.locks.end_at_or_below(path)
             self.properties.move(path, hidden)
+            self.uploads.move(path, hidden)
         return ended
 
     def brought_back(self, path: bytes, hidden: bytes, ended: Sequence[Lock]) -> None:
@@ -89,14 +95,16 @@ class Stored:
             if self.properties.exist_under(hidden):
                 self.properties.move(hidden, path)
             self.locks.put_back(ended)
+            self.uploads.move(hidden, path)
 
     def forget_vanished(self, path: bytes) -> None:
-        """End the locks and remove the properties of what at or below ``path`` does not exist.
+        """End the locks, the properties and the uploads of what at or below ``path`` is not there.
 
         For work that was done in part, of which no single moment says what became of each member.
         The caller has reserved the tree: nothing is made there between the look and the change. It
         has also seen that the share is there.
         """
+        self.uploads.end_vanished(path, _is_gone)
         tokens = self._vanished_locks(path)
         members = [each for each in self.properties.under(path, "infinity") if _is_gone(each)]
         if not (tokens or members):

@@ -135,8 +135,7 @@ class IdleConnections(ConnectionManager):
             now = time.monotonic()
             while self._undelivered:
                 self._deliveries[self._undelivered.popleft()] = now
-            for descriptor, conn in ready:
-                self._on_ready(descriptor, conn)
+            self._serve_ready(ready)
             self._settle_deliveries()
             self._resume_accepting(now)
             if now - checked > expiration_interval:
@@ -168,7 +167,17 @@ class IdleConnections(ConnectionManager):
             self._deliveries.pop(conn, None)
             self.server.process_conn(conn)
 
+    def _serve_ready(self, ready: list[tuple[int, Any]]) -> None:
+        for descriptor, conn in ready:
+            self._on_ready(descriptor, conn)
+
     def _expire(self, threshold: float) -> None:
+        """Close what was idle for too long.
+
+        Who was sent nothing by the clock may have sent something all the same: after this process
+        stood still, a wait that is over by the clock ends without a look at what has come.
+        """
+        self._serve_ready(list(self._selector.select(timeout=0)))
         watched = [
             (descriptor, conn)
             for descriptor, conn in self._selector.connections

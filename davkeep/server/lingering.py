@@ -108,12 +108,13 @@ class Lingering:
     def _run(self) -> None:
         patrolled = time.monotonic()
         while self._open:
-            for key, _ in self._selector.select(PATROL):
+            ready = self._selector.select(PATROL)
+            now = time.monotonic()
+            for key, _ in ready:
                 if key.data is None:
                     os.eventfd_read(self._signal)
                 else:
-                    self._listen(key.data)
-            now = time.monotonic()
+                    self._listen(key.data, now)
             self._admit(now)
             if now - patrolled >= PATROL:
                 patrolled = now
@@ -132,7 +133,7 @@ class Lingering:
             except OSError:
                 sock.close()
 
-    def _listen(self, leaver: _Leaver) -> None:
+    def _listen(self, leaver: _Leaver, now: float) -> None:
         for _ in range(TURNS):
             try:
                 count = leaver.socket.recv_into(self._scratch)
@@ -144,12 +145,15 @@ class Lingering:
                 self._end(leaver)
                 return
             leaver.received += count
-        leaver.heard = time.monotonic()
+            leaver.heard = now
 
     def _patrol(self, now: float) -> None:
         leavers = [key.data for key in self._selector.get_map().values() if key.data is not None]
         for leaver in leavers:
             if leaver.overdue(now):
+                # What has come since counts: this process may have stood still.
+                self._listen(leaver, now)
+            if leaver.overdue(now) and leaver.socket.fileno() >= 0:
                 _log.debug("a client that keeps sending after its answer is closed")
                 self._end(leaver)
 

@@ -34,6 +34,17 @@ class LineTooLong(ValueError):
     """A line is longer than it may be."""
 
 
+def has_come(sock: socket.socket, event: int) -> bool:
+    """Whether what a wait for ``event`` (of `select.poll`) was about is there after all.
+
+    To be asked when its time is up. A process that stood still, stopped or in a machine that was
+    asleep, finds its waits over by the clock, and Python ends them without another look.
+    """
+    look = select.poll()
+    look.register(sock, event)
+    return bool(look.poll(0))
+
+
 class Inlet:
     """Reads bytes, buffered. TimeoutError when none came in time, `Disconnected` when the
     connection broke.
@@ -111,7 +122,7 @@ class Inlet:
         try:
             if self._broken is not None:
                 raise self._broken
-            count = self._socket.recv_into(view)
+            count = self._received(view)
         except TimeoutError:
             raise
         except OSError as error:
@@ -122,6 +133,14 @@ class Inlet:
             count += self._gather(view[count:])
         self.received += count
         return count
+
+    def _received(self, view: memoryview) -> int:
+        try:
+            return self._socket.recv_into(view)
+        except TimeoutError:
+            if not has_come(self._socket, select.POLLIN):
+                raise
+            return self._socket.recv_into(view)
 
     def _gather(self, view: memoryview) -> int:
         """Take the TLS records that are here, of which one read gives only the first."""
@@ -140,9 +159,12 @@ class Inlet:
         return count
 
     def _heed(self, deadline: float) -> None:
+        """Wait no longer than until the deadline; after it only what is here already is read."""
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the request head took too long")
+            if not has_come(self._socket, select.POLLIN):
+                raise TimeoutError("the request head took too long")
+            left = HEED
         timeout = self._socket.gettimeout()
         # A change is a system call, so a little more is let pass.
         if timeout is None or left < timeout - HEED:
@@ -167,11 +189,19 @@ class Outlet:
         try:
             while view:
                 self.waits_since = time.monotonic()
-                view = view[self._socket.send(view[:WRITE_BLOCK], flags) :]
+                view = view[self._send(view[:WRITE_BLOCK], flags) :]
         except OSError as error:
             raise Disconnected(f"writing: {error}") from error
         finally:
             self.waits_since = None
+
+    def _send(self, view: memoryview, flags: int) -> int:
+        try:
+            return self._socket.send(view, flags)
+        except TimeoutError:
+            if not has_come(self._socket, select.POLLOUT):
+                raise
+            return self._socket.send(view, flags)
 
     def write_file(self, fd: int, position: int, length: int) -> int:
         """Write `length` bytes of a file; fewer, which are returned, if it ends before.
@@ -217,7 +247,8 @@ class Outlet:
         room = select.poll()
         room.register(self._socket, select.POLLOUT)
         timeout = self._socket.gettimeout()
-        if not room.poll(None if timeout is None else timeout * 1000):
+        has_room = room.poll(None if timeout is None else timeout * 1000)
+        if not (has_room or has_come(self._socket, select.POLLOUT)):
             raise TimeoutError("timed out")
 
 

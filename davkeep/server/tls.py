@@ -2,17 +2,22 @@
 connection.
 """
 
+import select
 import socket
 import ssl
+import time
 from contextlib import suppress
 from typing import Any
 
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
-from davkeep.server.stream import Disconnected, Inlet, Outlet, open_stream
+from davkeep.server.stream import Disconnected, Inlet, Outlet, has_come, open_stream
 
 #: The first version that is spoken (RFC 8996 deprecates those before it).
 OLDEST = ssl.TLSVersion.TLSv1_2
+
+#: Seconds by which a wait ends too late if this process did not run.
+LATE = 0.25
 
 #: What OpenSSL calls a client that speaks plain HTTP.
 _PLAIN_HTTP = "HTTP_REQUEST"
@@ -54,7 +59,7 @@ class TlsAdapter(BuiltinSSLAdapter):
         """
         sock.settimeout(timeout)
         try:
-            sock.do_handshake()
+            _do_handshake(sock, timeout)
         except ssl.SSLError as error:
             if error.reason == _PLAIN_HTTP:
                 raise PlainHttp(plain_socket(sock)) from error
@@ -67,6 +72,22 @@ class TlsAdapter(BuiltinSSLAdapter):
     def makefile(self, sock: socket.socket, mode: str = "r", bufsize: int = -1) -> Inlet | Outlet:
         """cheroot's interface; connections open their streams themselves."""
         return open_stream(sock, mode, bufsize)
+
+
+def _do_handshake(sock: ssl.SSLSocket, timeout: float) -> None:
+    """Do it within ``timeout`` seconds, which begin anew, once, if its client was not to blame.
+
+    It was not if something has come after all, or if this process stood still meanwhile: then it
+    may have said something a moment ago, which its client answers now. TimeoutError.
+    """
+    began = time.monotonic()
+    try:
+        sock.do_handshake()
+    except TimeoutError:
+        stood_still = time.monotonic() - began > timeout + LATE
+        if not (stood_still or has_come(sock, select.POLLIN)):
+            raise
+        sock.do_handshake()
 
 
 def plain_socket(sock: ssl.SSLSocket) -> socket.socket:

@@ -145,6 +145,12 @@ class Database:
         with self._guard, _errors():
             return self._connection.execute(question, values).fetchall()
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes anything inside. It is no transaction: beginning one may fail."""
+        with self._guard:
+            yield
+
     def is_empty(self, table: str) -> bool:
         """Whether a table has no row; asked again after any change, and quick until then."""
         known = self._emptiness.get(table)

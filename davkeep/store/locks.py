@@ -68,7 +68,7 @@ class Locks:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
-        #: How often each token is held. Written only inside a transaction of the database, and so
+        #: How often each token is held. Written only while nobody else is at the database, and so
         #: by one thread at a time; a thread that reads meanwhile sees the count before or after.
         self._held: Counter[str] = Counter()
         #: Locks that ended when the database could not be written; their rows are still there.
@@ -204,35 +204,36 @@ class Locks:
     def hold(self, tokens: Iterable[str]) -> frozenset[str]:
         """Keeps these locks from expiring until `unhold` was called as often.
 
-        Answers the tokens that have a lock. Those without one, because it expired before, are
-        counted but bring nothing back.
+        Answers the tokens that it holds: those that have a lock. One that expired before is not
+        brought back. Nothing is written, so that it works where nothing can be.
         """
         asked = frozenset(tokens)
         if not asked:
             # Most requests rely on no lock, and they need not wait for the database.
             return asked
-        with self._database.transaction():
-            self._purge()
-            self._held.update(asked)
-            return frozenset(
-                lock.token for lock in self._select(_TOKEN_IN, (json.dumps(list(asked)),))
-            )
+        with self._database.alone():
+            found = self._select(_TOKEN_IN, (json.dumps(list(asked)),))
+            held = frozenset(lock.token for lock in found)
+            self._held.update(held)
+            return held
 
     def unhold(self, tokens: Iterable[str]) -> None:
-        """Undoes one `hold` of the same tokens: a lock whose time is over ends with the last."""
+        """Undoes one `hold`, whose answer it takes: a lock whose time is over ends with the last.
+
+        It cannot fail.
+        """
         released = Counter(frozenset(tokens))
         if not released:
             return
-        with self._database.transaction():
+        with self._database.alone():
             self._held = self._held - released
 
     @contextmanager
     def holding(self, tokens: Iterable[str]) -> Iterator[frozenset[str]]:
         """Holds these locks for as long as the block runs; gives what `hold` answers."""
-        held = frozenset(tokens)
-        locked = self.hold(held)
+        held = self.hold(tokens)
         try:
-            yield locked
+            yield held
         finally:
             self.unhold(held)
 

@@ -1,6 +1,7 @@
 """Ranged uploads that are not complete: whose they are, and where what has arrived is kept."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
@@ -29,15 +30,44 @@ class StoredUpload:
     inode: str | None
     touched: float
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its target is gone: nobody can ask for it, and its file is to be removed."""
+        return os.path.basename(self.path) == os.fsencode(self.name)
+
+
+#: What `StoredUpload.is_over` recognises: no URL leads to a hidden name. Of a collection that went,
+#: what lay in it went along, so that nothing has to be looked for beside the target.
+_OVER = "CAST('/' || name AS BLOB)"
+
+#: Finds what is out of sight, and what is over.
+_IS_HIDDEN = "instr(path, CAST('/.davkeep-' AS BLOB)) > 0"
+
 
 class Uploads:
     """All uploads; of one owner to one path there is one.
 
-    A path that is not absolute and plain raises ValueError.
+    No row goes before its hidden file: an upload that is over because its collection is gone keeps
+    its row, which then says so, until whoever removes files has removed that one (see
+    `dav.uploads`). A path that is not absolute and plain raises ValueError.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: How often one was added, counted inside of the transactions; and that number when there
+        #: were none. So a server that never has one need not ask for each change of a tree.
+        self._added = 0
+        self._empty_at = -1
+
+    def exist(self) -> bool:
+        """Whether there is any; asks only if one was added since there was none."""
+        added = self._added
+        if self._empty_at == added:
+            return False
+        found = bool(self._database.rows("SELECT 1 FROM uploads LIMIT 1"))
+        if not found:
+            self._empty_at = added
+        return found
 
     def find(self, path: bytes, principal: str, address: str) -> StoredUpload | None:
         """The upload of an owner to `path`."""
@@ -58,6 +88,13 @@ class Uploads:
             StoredUpload(*row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM uploads")
         ]
 
+    def hidden(self) -> list[StoredUpload]:
+        """Those that are over, and those whose collection is out of sight and may come back."""
+        if not self.exist():
+            return []
+        question = f"SELECT {_COLUMNS} FROM uploads WHERE {_IS_HIDDEN}"
+        return [StoredUpload(*row) for row in self._database.rows(question)]
+
     def add(self, upload: StoredUpload) -> None:
         """Keeps a new one in the place of what its owner had for that path."""
         check_path(upload.path)
@@ -70,6 +107,7 @@ class Uploads:
                 f"INSERT INTO uploads ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 tuple(_values(upload)),
             )
+            self._added += 1
 
     def made(self, name: str, inode: str) -> None:
         """Notes which file is the hidden one."""
@@ -82,15 +120,41 @@ class Uploads:
             connection.execute("UPDATE uploads SET touched = ? WHERE name = ?", (now, name))
 
     def remove(self, name: str) -> None:
-        """Forgets one."""
+        """Forgets one, of which nothing is left."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM uploads WHERE name = ?", (name,))
 
-    def move(self, source: bytes, destination: bytes) -> None:
-        """Lets those below a collection go along with it; those below the destination are gone."""
-        tree = subtree(source)
+    def end(self, name: str, path: bytes) -> None:
+        """The one to ``path`` is over, and its file, which may be beside that, is still there."""
+        over = os.path.join(os.path.dirname(path), os.fsencode(name))
         with self._database.transaction() as connection:
-            connection.execute(f"DELETE FROM uploads WHERE {BELOW}", subtree(destination)[1:])
+            connection.execute("UPDATE uploads SET path = ? WHERE name = ?", (over, name))
+
+    def end_below(self, path: bytes) -> None:
+        """Those below a collection are over, for it is gone, or another one has its name."""
+        below = subtree(path)[1:]
+        if not self.exist():
+            return
+        with self._database.transaction() as connection:
+            connection.execute(f"UPDATE uploads SET path = {_OVER} WHERE {BELOW}", below)
+
+    def end_vanished(self, path: bytes, is_gone: Callable[[bytes], bool]) -> None:
+        """Those below ``path`` are over whose collections are gone."""
+        below = subtree(path)[1:]
+        if not self.exist():
+            return
+        rows = self._database.rows(f"SELECT name, path FROM uploads WHERE {BELOW}", below)
+        for name, target in rows:
+            if is_gone(os.path.dirname(target)):
+                self.end(name, target)
+
+    def move(self, source: bytes, destination: bytes) -> None:
+        """Lets those below a collection go along with it; those below the destination are over."""
+        tree = subtree(source)
+        if not self.exist():
+            return
+        with self._database.transaction() as connection:
+            self.end_below(destination)
             connection.execute(
                 f"UPDATE uploads SET path = CAST(? || substr(path, ?) AS BLOB) WHERE {BELOW}",
                 (destination, len(source) + 1, *tree[1:]),

@@ -25,11 +25,14 @@ class Partial(Closing):
         """Take over ``fd``, and the directory's descriptor in ``name``."""
         self.name = name
         self.fd = fd
+        #: Bytes that count, of a file that could not be cut to them; None: all of it counts.
+        self.limit: int | None = None
 
     @property
     def size(self) -> int:
-        """Bytes that have arrived."""
-        return os.fstat(self.fd).st_size
+        """Bytes that have arrived, without what was taken back."""
+        size = os.fstat(self.fd).st_size
+        return size if self.limit is None else min(size, self.limit)
 
     @property
     def is_there(self) -> bool:
@@ -44,10 +47,27 @@ class Partial(Closing):
     def cut(self, size: int) -> None:
         """Keep the first ``size`` bytes, and go on writing after them."""
         try:
-            os.ftruncate(self.fd, size)
+            if os.fstat(self.fd).st_size != size:
+                os.ftruncate(self.fd, size)
+            self.limit = None
             os.lseek(self.fd, size, os.SEEK_SET)
         except OSError as error:
             raise destination_error(error) from error
+
+    def take_back(self, size: int) -> None:
+        """Let no more than the first ``size`` bytes count, also if the rest cannot be cut off now.
+
+        That is for `cut` to try again, before anything more is written. Raises DestinationError if
+        the rest is there still: on a full disk not every file system can cut a file.
+        """
+        if size < self.size:
+            self.limit = size
+            self.cut(size)
+
+    def remove(self) -> None:
+        """Let nothing of it count ever again. Raises OSError if even that is refused."""
+        if self.is_there:
+            os.unlink(self.name[1], dir_fd=self.name[0])
 
     def write(self, block: bytes | memoryview) -> None:
         """Write on."""

@@ -93,7 +93,8 @@ class Scene:
         self.here = memory / "here"
         self.there = folder / "there"
         self.state = memory / "state"
-        self._template = memory / "template"
+        #: The state folder that every reset begins with.
+        self.template = memory / "template"
         self._stored = stored
         self.config = folder / "davkeep.yaml"
         mapping = {"/": str(self.here), "/there": str(self.there)}
@@ -104,10 +105,10 @@ class Scene:
         self._make_state()
 
     def _make_state(self) -> None:
-        with Database(self._template) as database:
+        with Database(self.template) as database:
             if self._stored:
                 self._fill(database)
-        (self._template / "instance").write_text("c0ffee00", encoding="ascii")
+        (self.template / "instance").write_text("c0ffee00", encoding="ascii")
 
     def _fill(self, database: Database) -> None:
         properties, locks = DeadProperties(database), Locks(database, lambda: LONG_AGO)
@@ -124,7 +125,7 @@ class Scene:
     def reset(self) -> State:
         """Make everything as it was; return it."""
         shutil.rmtree(self.state, ignore_errors=True)
-        shutil.copytree(self._template, self.state)
+        shutil.copytree(self.template, self.state)
         for share in (self.here, self.there):
             _empty(share)
             plant(share, SOURCE | OLD | FILES)

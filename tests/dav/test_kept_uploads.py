@@ -1,5 +1,6 @@
 """For how long uploads are kept, and what a crash leaves of them; time passes only when told."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -203,12 +204,46 @@ def test_a_newer_request_goes_on(world: World) -> None:
                 with pytest.raises(Failure) as caught:
                     call()
                 assert caught.value.status == 409
-            first.take_back()
+            first.take_back(is_wrong=True)
             first.close()
             assert world.standing() == (10, KEPT)
             second.finish()
     (hidden,) = world.hidden
     assert hidden.read_bytes() == b"xxxxxyyyyy"
+
+
+def test_one_that_was_stopped_cuts_nothing(world: World) -> None:
+    """Its content ends early, and what the newer request wrote stays as it is."""
+    with world.transfer(0, b"x" * 10) as first, world.transfer(5, b"y" * 5) as second:
+        # It has brought less than it was to.
+        first.part = ContentRange(0, 19, 100)
+        with pytest.raises(Failure) as caught:
+            first.finish()
+        assert caught.value.status == 409
+        second.finish()
+    (hidden,) = world.hidden
+    assert hidden.read_bytes() == b"xxxxxyyyyy"
+
+
+def test_what_could_not_be_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not count for a newer request either, which is told while the older one hangs."""
+    world.bring(0, b"x" * 10)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with world.transfer(10, b"y" * 10) as first:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "ftruncate", refuse)
+            first.take_back(is_wrong=False)
+        assert world.standing() == (10, KEPT)
+        with pytest.raises(Failure) as caught:
+            world.bring(11, b"z")
+        assert caught.value.status == 409
+        world.bring(10, b"z" * 5)
+    (hidden,) = world.hidden
+    assert hidden.read_bytes() == b"x" * 10 + b"z" * 5
+    assert world.standing() == (15, KEPT)
 
 
 def test_while_it_is_stored(world: World) -> None:

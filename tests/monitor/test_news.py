@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from davkeep.monitor.news import PAUSE, REMOVED_MOST, TIDY_AFTER, News, Position, encode
+from davkeep.monitor.subjects import AllOperations, OneOperation
 from davkeep.operations import Operation, Outcome, State
 from davkeep.words.callers import Caller
 
@@ -30,6 +31,10 @@ class Registry:
         assert may_see(("anybody", ""))
         self.looks += 1
         return list(self.known)
+
+    def get(self, id: str) -> Operation | None:
+        """One of them."""
+        return next((each for each in self.known if each.id == id), None)
 
     def add(self, owner: str = "ann") -> Operation:
         """A new one, which runs."""
@@ -153,6 +158,49 @@ def test_what_is_forgotten_is_tidied_up(registry: Registry, news: News) -> None:
     news.of(second, 100.0 + TIDY_AFTER)
     events, _ = news.since(0, ANN, 100.0 + TIDY_AFTER)
     assert {event.name for event in events} == {"removed", "progress"}
+
+
+def test_what_was_forgotten_long_ago_is_met_while_more_is_forgotten(
+    registry: Registry, news: News
+) -> None:
+    """The oldest make room in the middle of a look, and are not looked for in that look."""
+    first = [registry.add() for _ in range(REMOVED_MOST)]
+    news.newest(100.0)
+    registry.known.clear()
+    _, told = news.since(0, ANN, 101.0, most=1e9)
+    more = [registry.add() for _ in range(REMOVED_MOST // 2)]
+    news.newest(102.0)
+    registry.known.clear()
+    events, _ = news.since(told, ANN, 103.0, most=1e9)
+    assert len(first) == 2 * len(more)
+    assert [event.name for event in events] == ["removed"] * len(more)
+
+
+def test_the_end_of_what_is_forgotten(registry: Registry, news: News) -> None:
+    """Who follows it by itself is told, once; all others are told that it is gone, and no more."""
+    operation = registry.add()
+    one = OneOperation(news, operation, None)
+    everything = AllOperations(news, ANN, None, 100.0)
+    assert b"progress" in one.tell(100.0)[0]
+    assert b"progress" in everything.tell(100.0)[0]
+    operation.end(State.SUCCEEDED, Outcome(201))
+    registry.known.clear()
+    assert b"removed" in everything.tell(101.0)[0]
+    assert b"event: end" in one.tell(101.0)[0]
+    assert one.tell(102.0) == (b"", False)
+    assert everything.tell(102.0) == (b"", False)
+
+
+def test_the_end_of_what_was_never_looked_at(registry: Registry, news: News) -> None:
+    """It went between the question for it and the first look: it comes into no table."""
+    operation = registry.add()
+    operation.end(State.SUCCEEDED, Outcome(201))
+    registry.known.clear()
+    one = OneOperation(news, operation, None)
+    assert not one.is_over(100.0)
+    assert b"event: end" in one.tell(100.0)[0]
+    assert one.tell(100.0) == (b"", False)
+    assert news.since(0, ANN, 101.0)[0] == []
 
 
 @pytest.mark.parametrize("text", ["", "x", "1", "a-", "a-b", "a-1.5", "a-²", "a-" + "1" * 19])

@@ -318,6 +318,18 @@ def test_holding_brings_nothing_back(locks: Locks, clock: Clock) -> None:
     take(locks, b"/a")
 
 
+def test_holding_needs_no_room(locks: Locks, database: Database, clock: Clock) -> None:
+    """Nothing is written for it, also where an expired lock could be purged; nor afterwards."""
+    take(locks, b"/a", timeout=1.0)
+    lock = take(locks, b"/b")
+    clock.now += 2
+    asked: list[str] = []
+    database._connection.set_trace_callback(asked.append)
+    with locks.holding([lock.token]) as held:
+        assert held == {lock.token}
+    assert [statement.split()[0] for statement in asked] == ["SELECT"]
+
+
 def test_refresh_and_release_of_a_held_lock(locks: Locks, clock: Clock) -> None:
     """A client can refresh and end its lock while an operation relies on it."""
     lock = take(locks, b"/a")

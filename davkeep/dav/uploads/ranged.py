@@ -53,12 +53,12 @@ class Ranged(Staged):
         try:
             verification.check()
         except Failure:
-            transfer.take_back()
+            transfer.take_back(is_wrong=True)
             raise
         if transfer.part.is_last:
             self._complete()
         elif self.control.fsync:
-            transfer.partial.flush()
+            transfer.flush()
 
     def _verified_now(self) -> list[Digest]:
         """The digests of what this request brings."""

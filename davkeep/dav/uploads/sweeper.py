@@ -4,6 +4,7 @@ import logging
 import threading
 
 from davkeep.dav.uploads.uploads import Uploads
+from davkeep.store.database import StoreError
 from davkeep.words.threads import start_thread
 
 _log = logging.getLogger("davkeep.dav")
@@ -27,7 +28,11 @@ class Sweeper:
 
         Raises ThreadRefusedError.
         """
-        dropped = self._uploads.recover()
+        try:
+            dropped = self._uploads.recover()
+        except StoreError as error:
+            _log.error("uploads that a crash left are kept for now: %s", error)
+            dropped = 0
         if dropped:
             _log.info("%d uploads are dropped that were over, or not gone on with", dropped)
         self._thread = start_thread(self._run, "davkeep-uploads")

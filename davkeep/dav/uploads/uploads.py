@@ -49,7 +49,8 @@ class Uploads:
     A row is written before its hidden file is made, so no file is ever without one. What lies under
     a file's name and is another file is what a commit replaced before a crash: it is removed.
 
-    ``_lock`` guards ``_busy`` and is held while an upload is looked up, begun or ended.
+    ``_lock`` guards ``_busy`` and ``_limits``, and is held while an upload is looked up, begun or
+    ended.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Uploads:
         self._now = now
         self._lock = threading.Lock()
         self._busy: dict[str, Transfer] = {}
+        #: How many bytes count of files that could not be cut when a part was taken back.
+        self._limits: dict[str, int] = {}
         self._is_closed = False
 
     def begin(self, entry: Entry, owner: Owner, part: ContentRange) -> Transfer:
@@ -78,7 +81,6 @@ class Uploads:
         with self._lock, ExitStack() as undo:
             row, opened = self._gone_on(entry, owner, part) or self._made(entry, owner, part)
             undo.callback(opened.close)
-            self._stored.touch(row.name, self._now())
             transfer = Transfer(row.name, opened, part, self._ended)
             self._busy[row.name] = transfer
             undo.pop_all()
@@ -107,13 +109,13 @@ class Uploads:
             if row is None:
                 return False
             if row.name in self._busy:
-                self._busy[row.name].stop()
-                del self._busy[row.name]
+                self._stop(row.name)
             self._remove(row)
             return True
 
     def expire(self) -> int:
-        """Drop what is too old; return how many that were."""
+        """Drop what is too old, or was not removed before; return how many that were."""
+        self.sweep()
         with self._lock:
             old = [row for row in self._stored.all() if self._is_old(row)]
             for row in old:
@@ -122,11 +124,34 @@ class Uploads:
 
     def recover(self) -> int:
         """At the start: drop what is too old, and what ended in the moment of a crash."""
+        self.sweep()
         with self._lock:
             over = [row for row in self._stored.all() if self._is_old(row) or _is_spent(row)]
             for row in over:
                 self._remove(row)
             return len(over)
+
+    def sweep(self) -> None:
+        """Remove what is left of uploads whose collections are gone: after a change of a tree.
+
+        A failure is logged; then it is done with the next change, or when the next ones expire.
+        """
+        try:
+            with self._lock:
+                for row in [] if self._is_closed else self._stored.hidden():
+                    if row.is_over or _has_vanished(row):
+                        self._sweep(row)
+        except StoreError as error:
+            _log.error("uploads into collections that are gone are kept for now: %s", error)
+
+    def _sweep(self, row: StoredUpload) -> None:
+        try:
+            if row.name in self._busy:
+                self._stop(row.name)
+        except Failure:
+            # It is about to find out that it cannot be stored.
+            return
+        self._remove(row)
 
     def close(self) -> None:
         """The server has stopped: requests that it cut leave everything as it is."""
@@ -139,19 +164,38 @@ class Uploads:
         """The upload that a part goes on with; None if it begins one."""
         row = self._row(entry, owner)
         if row is not None and row.name in self._busy:
-            self._busy[row.name].stop()
+            self._stop(row.name)
         opened = None if row is None else self._opened(entry, row)
         if row is None or opened is None:
             if part.first:
                 raise _refused("Nothing of this upload has arrived.", 0, None)
             return None
         if row.length == part.total and part.first <= opened.size:
+            self._touch(row.name)
             return row, opened
         with opened:
             if part.first:
                 raise _mismatch(row, opened, part)
         self._remove(row)
         return None
+
+    def _stop(self, name: str) -> None:
+        """Have the request that is at an upload write no more. 423 while that is being stored."""
+        self._busy[name].stop()
+        self._note_limit(self._busy.pop(name))
+
+    def _note_limit(self, transfer: Transfer) -> None:
+        """Remember for the next request what this one could not cut off."""
+        self._limits.pop(transfer.name, None)
+        if transfer.partial.limit is not None:
+            self._limits[transfer.name] = transfer.partial.limit
+
+    def _touch(self, name: str) -> None:
+        """Keep it for another day. It goes on all the same where that cannot be noted."""
+        try:
+            self._stored.touch(name, self._now())
+        except StoreError as error:
+            _log.error("an upload is not kept for longer: %s", error)
 
     def _row(self, entry: Entry, owner: Owner) -> StoredUpload | None:
         row = self._stored.find(entry.path, *owner)
@@ -176,6 +220,8 @@ class Uploads:
                 opened = open_partial(entry.parent_fd, row.name, row.inode)
         if opened is None:
             self._remove(row)
+        else:
+            opened.limit = self._limits.get(row.name)
         return opened
 
     def _made(self, entry: Entry, owner: Owner, part: ContentRange) -> tuple[StoredUpload, Partial]:
@@ -191,13 +237,19 @@ class Uploads:
         return row, made
 
     def _remove(self, row: StoredUpload) -> None:
-        """The file first: none is ever without its row."""
-        for folder in {row.folder or b"", os.path.dirname(row.path)} - {b""}:
-            try:
-                remove_partial(folder, row.name)
-            except OSError as error:
-                _log.warning("an upload left something that could not be removed: %s", error)
-        self._stored.remove(row.name)
+        """The file first: none is ever without its row. What fails is done again by a sweep.
+
+        It is found by nobody any more in either case, so that a request need not fail for it.
+        """
+        is_removed = _remove_files(row)
+        self._limits.pop(row.name, None)
+        try:
+            if is_removed:
+                self._stored.remove(row.name)
+            else:
+                self._stored.end(row.name, row.path)
+        except StoreError as error:
+            _log.error("an upload that is over is not forgotten yet: %s", error)
 
     def _ended(self, transfer: Transfer) -> None:
         """A request is done with its upload; nothing that is empty or over is kept."""
@@ -205,12 +257,13 @@ class Uploads:
             if self._is_closed or self._busy.get(transfer.name) is not transfer:
                 return
             del self._busy[transfer.name]
+            self._note_limit(transfer)
             try:
                 row = self._stored.get(transfer.name)
                 if row is not None and (transfer.is_over or not transfer.partial.size):
                     self._remove(row)
                 elif row is not None:
-                    self._stored.touch(row.name, self._now())
+                    self._touch(row.name)
             except StoreError as error:
                 _log.error("an upload's end could not be noted: %s", error)
 
@@ -229,6 +282,28 @@ def _folder(entry: Entry, spool: bytes | None) -> Iterator[int]:
         yield folder_fd
     finally:
         os.close(folder_fd)
+
+
+def _remove_files(row: StoredUpload) -> bool:
+    """Remove the hidden file, wherever it may be; False if that is refused."""
+    is_removed = True
+    for folder in {row.folder or b"", os.path.dirname(row.path)} - {b""}:
+        try:
+            remove_partial(folder, row.name)
+        except OSError as error:
+            _log.warning("an upload left something that could not be removed: %s", error)
+            is_removed = False
+    return is_removed
+
+
+def _has_vanished(row: StoredUpload) -> bool:
+    """Whether the target's collection was out of sight, and is gone from there.
+
+    False where nothing can be told: the disk may not be there.
+    """
+    collection = os.path.dirname(row.path)
+    before, _, _ = collection.partition(b"/.davkeep-")
+    return os.path.isdir(before or b"/") and not os.path.lexists(collection)
 
 
 def _is_spent(row: StoredUpload) -> bool:
