@@ -184,6 +184,8 @@ def fails_at(trial: Trial, action: Action, number: int, *, goes_on: bool) -> Non
     trial.faults.heal()
     is_done = status == action.status
     assert is_done or status in REFUSED, status
+    if is_done:
+        trial.running.pay()
     expect(trial, action, new if is_done else old)
     if not is_done and number % 2:
         assert trial.ask(action) == action.status

@@ -98,7 +98,7 @@ class Running:
             recovery = recover(self.site, opened)
             server = make_server(configuration, self.site)
             server.prepare()
-            recovery.start()
+            recovery.start(self.site.upkeep)
             thread = threading.Thread(target=server.serve)
             thread.start()
             opened.callback(thread.join, DEADLINE)
@@ -123,6 +123,11 @@ class Running:
         for operation in list(registry._unclaimed._keys):
             registry.delivered(operation)
         assert self._recovery.wait(DEADLINE)
+
+    def pay(self) -> None:
+        """Wait until what could not be written is written, now that it can be."""
+        self.site.upkeep.soon()
+        until(lambda: not len(self.site.registry.debts), "what is due is written")
 
     def stop(self) -> None:
         """Stop it in order."""
