@@ -120,8 +120,9 @@ class Stored:
         self.locks.dismiss(self._vanished_locks(path))
 
     def _vanished_locks(self, path: bytes) -> list[str]:
-        locks = [*self.locks.covering(path), *self.locks.below(path)]
-        return [lock.token for lock in locks if _is_gone(lock.path)]
+        above = [(lock.token, lock.path) for lock in self.locks.covering(path)]
+        written = [*above, *self.locks.written_at_or_below(path)]
+        return [token for token, locked in dict(written).items() if _is_gone(locked)]
 
 
 def _is_gone(path: bytes) -> bool:

@@ -138,6 +138,14 @@ class Locks:
             return []
         return self._select(BELOW, subtree(path)[1:])
 
+    def written_at_or_below(self, path: bytes) -> list[tuple[str, bytes]]:
+        """Token and path of every row at or below a path, of a lock that has ended as well."""
+        if self._database.is_empty("locks"):
+            return []
+        return self._database.rows(
+            f"SELECT token, path FROM locks WHERE {IN_SUBTREE}", subtree(path)
+        )
+
     def few_below(self, path: bytes) -> list[Lock] | None:
         """The same; None where they are too many to be read at once."""
         number = rows_below(self._database, "locks", "owner", subtree(path))
