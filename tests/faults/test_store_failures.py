@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -120,6 +121,10 @@ class Trial:
         is_there = url.startswith("/there/")
         share = self.scene.there if is_there else self.scene.here
         return os.fsencode(share) + unquote_to_bytes(url.removeprefix("/there"))
+
+    def told(self, line: str) -> int:
+        """How often the log has a line."""
+        return [record.getMessage() for record in self._log.records].count(line)
 
     def check_log(self) -> None:
         """What failed is told in one line."""
@@ -323,6 +328,27 @@ def test_a_stop_while_nothing_can_be_written(trial: Trial) -> None:
     found = look(trial.scene)
     assert found.properties == before.properties
     assert found.locks == before.locks
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (sqlite3.SQLITE_FULL, 507),
+        (sqlite3.SQLITE_BUSY, 503),
+        (sqlite3.SQLITE_IOERR, 500),
+        (sqlite3.SQLITE_READONLY, 403),
+    ],
+)
+def test_other_failures(trial: Trial, code: int, status: int) -> None:
+    """Each has its status, and a line of the log that says what SQLite said; no traceback."""
+    trial.begin()
+    trial.faults.code = code
+    trial.faults.fail(1, goes_on=True)
+    assert trial.tell("PROPPATCH", "/file", setting(color="red")) == status
+    assert trial.tell("LOCK", "/src/plain", LOCK_BODY, Depth="0") == status
+    assert trial.tell("PUT", "/sibling/new", b"new") == status
+    trial.check_log()
+    assert trial.told(f"the state failed: code {code}, as a test wants it") == 3
 
 
 def test_uploads_while_nothing_can_be_written(trial: Trial) -> None:
