@@ -23,6 +23,7 @@ from davkeep.dav.methods import (
 )
 from davkeep.dav.request import Recipient, Request, StartResponse
 from davkeep.dav.site import Site
+from davkeep.store.database import StoreError
 from davkeep.words.failure import Failure
 
 _log = logging.getLogger("davkeep.dav")
@@ -110,7 +111,9 @@ def answered(step: Callable[[], ReplyT]) -> ReplyT | Answer:
         raise
     except OSError as error:
         refused = failure_of(error)
-        if refused.status == 500:
+        if isinstance(error, StoreError):
+            _log.error("the state failed: %s", error.__cause__ or error)
+        elif refused.status == 500:
             _log.error("the file system failed: %s (%s)", error, error.__cause__)
         return failure_answer(refused)
 

@@ -8,12 +8,13 @@ import logging
 import os
 import random
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 
@@ -87,10 +88,10 @@ class Trial:
 
     def restart(self) -> None:
         """An orderly stop and a start, which change nothing."""
-        before = look(self.scene)
-        before.names.pop(b"journal", None)
+        before = visible(look(self.scene))
         self.stop()
         self.start()
+        # From a start on nothing is left to be made good.
         changed = look(self.scene).differences(before)
         assert not changed, "\n".join(["the restart changed:", *changed])
 
@@ -116,10 +117,14 @@ class Trial:
         return self.tell(method, source, Destination=f"{self.running.url[:-1]}{destination}")
 
     def path(self, url: str) -> bytes:
-        """Where a plain URL path leads to."""
+        """Where a URL path leads to."""
         is_there = url.startswith("/there/")
         share = self.scene.there if is_there else self.scene.here
-        return os.fsencode(share) + url.removeprefix("/there").encode()
+        return os.fsencode(share) + unquote_to_bytes(url.removeprefix("/there"))
+
+    def told(self, line: str) -> int:
+        """How often the log has a line."""
+        return [record.getMessage() for record in self._log.records].count(line)
 
     def check_log(self) -> None:
         """What failed is told in one line."""
@@ -195,10 +200,22 @@ def fails_at(trial: Trial, action: Action, number: int, *, goes_on: bool) -> Non
     trial.stop()
 
 
+def visible(state: State) -> State:
+    """What a client sees: neither records, nor what is stored of names that are not there.
+
+    Both may be left for as long as the store fails, and are gone before anything depends on it.
+    """
+    names = {path: what for path, what in state.names.items() if path != b"journal"}
+    return State(
+        names,
+        {path: own for path, own in state.properties.items() if path in names},
+        {path: token for path, token in state.locks.items() if path in names},
+    )
+
+
 def expect(trial: Trial, action: Action, state: State) -> None:
-    """See that it is this state; a record that is to be erased later counts for nothing yet."""
-    found = look(trial.scene, action)
-    found.names.pop(b"journal", None)
+    """See that it is this state."""
+    found = visible(look(trial.scene, action))
     differences = found.differences(without_time(state, trial.scene, action))
     assert not differences, "\n".join(["found, and expected:", *differences])
 
@@ -220,6 +237,8 @@ def use(trial: Trial, action: Action) -> None:
             is_there = wire.ask("PROPFIND", url, {"Depth": "0"}).status == 207
         if not is_there:
             assert trial.tell("MKCOL", url) == 201
+            found = look(trial.scene)
+            assert trial.path(url) not in found.properties.keys() | found.locks.keys()
             assert trial.tell("LOCK", url, LOCK_BODY, Depth="0") == 200
         elif url == action.source and action.method in ("COPY", "PUT"):
             assert trial.tell("DELETE", url) in (204, 423)
@@ -311,6 +330,27 @@ def test_a_stop_while_nothing_can_be_written(trial: Trial) -> None:
     found = look(trial.scene)
     assert found.properties == before.properties
     assert found.locks == before.locks
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (sqlite3.SQLITE_FULL, 507),
+        (sqlite3.SQLITE_BUSY, 503),
+        (sqlite3.SQLITE_IOERR, 500),
+        (sqlite3.SQLITE_READONLY, 403),
+    ],
+)
+def test_other_failures(trial: Trial, code: int, status: int) -> None:
+    """Each has its status, and a line of the log that says what SQLite said; no traceback."""
+    trial.begin()
+    trial.faults.code = code
+    trial.faults.fail(1, goes_on=True)
+    assert trial.tell("PROPPATCH", "/file", setting(color="red")) == status
+    assert trial.tell("LOCK", "/src/plain", LOCK_BODY, Depth="0") == status
+    assert trial.tell("PUT", "/sibling/new", b"new") == status
+    trial.check_log()
+    assert trial.told(f"the state failed: code {code}, as a test wants it") == 3
 
 
 def test_uploads_while_nothing_can_be_written(trial: Trial) -> None:

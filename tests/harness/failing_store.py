@@ -29,6 +29,8 @@ class StoreFaults:
         self.count = 0
         #: How many failed.
         self.failed = 0
+        #: What SQLite calls the failure.
+        self.code = sqlite3.SQLITE_FULL
         self._first: int | None = None
         self._goes_on = False
 
@@ -46,7 +48,7 @@ class StoreFaults:
             self.count, self._first = 0, None
 
     def check(self, connection: sqlite3.Connection, statement: str) -> None:
-        """Raise what SQLite raises for a full disk, if it is this one's turn."""
+        """Raise what SQLite raises, for a full disk mostly, if it is this one's turn."""
         if not statement.lstrip().startswith(WRITES):
             return
         with self._lock:
@@ -59,8 +61,8 @@ class StoreFaults:
         if fails:
             if connection.in_transaction and (self._goes_on or statement == "COMMIT"):
                 sqlite3.Connection.execute(connection, "ROLLBACK")
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            error = sqlite3.OperationalError(f"code {self.code}, as a test wants it")
+            error.sqlite_errorcode = self.code
             raise error
 
 
