@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from secrets import token_hex
 
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Mode, Operation, Page, Registry, Stored
+from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
 from davkeep.store.journal import Folder, Journal
 from davkeep.store.locks import Locks
@@ -45,6 +45,7 @@ class Site:
     journal: Journal
     registry: Registry
     uploads: Uploads
+    upkeep: Upkeep
     #: Makes the plan of a request; see ``davkeep.keepalive.planner``.
     plan: Callable[[Facts, bool], Plan]
     instance: str
@@ -155,13 +156,3 @@ def _block_size(bytes_per_second: float | None) -> int:
     if bytes_per_second is None:
         return BLOCK_SIZE
     return max(LEAST_BLOCK, min(BLOCK_SIZE, int(bytes_per_second / 4)))
-
-
-def instance_of(state: str | Path) -> str:
-    """The name of the instance that owns a state folder, made at its first use."""
-    file = Path(state) / "instance"
-    if not file.exists():
-        staged = file.with_suffix(".new")
-        staged.write_text(token_hex(4), encoding="ascii")
-        staged.replace(file)
-    return file.read_text(encoding="ascii").strip()

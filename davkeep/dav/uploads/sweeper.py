@@ -23,7 +23,12 @@ class Sweeper:
 
     def start(self) -> None:
         """Look now, for a crash may have left something behind, and then again and again."""
-        dropped = self._uploads.recover()
+        try:
+            dropped = self._uploads.recover()
+        except OSError as error:
+            # A full disk is no reason not to serve.
+            _log.error("uploads that are over are kept for now: %s", error)
+            dropped = 0
         if dropped:
             _log.info("%d uploads are dropped that were over, or not gone on with", dropped)
         self._thread.start()
