@@ -5,30 +5,37 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from davkeep.control import Control, Refused
 from davkeep.dav.application import Application
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
-from davkeep.dav.site import Site, instance_of, staging_prefix
+from davkeep.dav.site import Site, staging_prefix
 from davkeep.dav.uploads.sweeper import Sweeper
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
 from davkeep.keepalive import Settings, planner
+from davkeep.monitor.health import Health
 from davkeep.monitor.resources import Resources
 from davkeep.operations import Books, Lanes, Limits, Outcome, Registry, Stored, most_begun
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.upkeep import Upkeep
 from davkeep.server import Server, ServerSettings, TlsAdapter
-from davkeep.store.database import Database, StateInUse, StateTooNew, StoreError
+from davkeep.store.backup import BackupError
+from davkeep.store.database import Database, StateRefused, StoreError
 from davkeep.store.deliveries import Deliveries
 from davkeep.store.departed import DepartedFile
+from davkeep.store.instance import instance_of
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.store.results import KeptResults
 from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Share
@@ -42,8 +49,12 @@ _log = logging.getLogger("davkeep")
 #: at 3, the default.
 LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
+#: Seconds between two looks whether the state is where it was.
+LOOK_SECONDS = 1.0
 #: Seconds that a stop waits for the upkeep's thread, which looks after each step whether to end.
 UPKEEP_SECONDS = 5.0
+#: Seconds between two slices of a backup.
+BACKUP_PAUSE = 0.002
 
 
 def serve(configuration: Configuration) -> int:
@@ -57,8 +68,9 @@ def serve(configuration: Configuration) -> int:
     for key in without_effect(configuration):
         _log.warning("%s is set, and has no effect yet", key)
     with ExitStack() as opened:
-        site = make_site(configuration, opened)
-        recovery = recover(site, opened)
+        with _state_named():
+            site = make_site(configuration, opened)
+            recovery = recover(site, opened)
         server = make_server(configuration, site)
         try:
             server.prepare()
@@ -69,6 +81,7 @@ def serve(configuration: Configuration) -> int:
             raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: server.ask_to_stop())
+        start_control(site, opened)
         print(f"Serving {_described(configuration)} at {server.url}", flush=True)
         recovery.start(site.upkeep)
         server.serve()
@@ -78,21 +91,36 @@ def serve(configuration: Configuration) -> int:
 def recover(site: Site, opened: ExitStack) -> Recovery:
     """Settle what a crash left, before anything is served; purging it is stopped with ``opened``.
 
-    The operations that it ended are shown like those of this process. Raises ConfigurationError if
-    the state cannot be read.
+    The operations that it ended are shown like those of this process. Raises StoreError if the
+    state cannot be read.
     """
     block = site.configuration.davkeep
     recovery = Recovery(site.books, site.instance, spool=block.put.spool)
-    try:
-        found = recovery.settle()
-    except StoreError as error:
-        raise ConfigurationError([f"davkeep.state: {error}"]) from None
+    found = recovery.settle()
     site.uploads.sweep()
     for operation in found:
         site.registry.remember(operation)
     site.books.keep_up(site.upkeep)
-    opened.callback(recovery.stop)
+
+    def stop() -> None:
+        try:
+            recovery.stop()
+        except StoreError as error:
+            _log.error("folders of uploads stay noted: %s", error.strerror)
+
+    opened.callback(stop)
     return recovery
+
+
+@contextmanager
+def _state_named() -> Iterator[None]:
+    """Turn what is wrong with the state into a ConfigurationError that names its key."""
+    try:
+        yield
+    except StateRefused as error:
+        raise ConfigurationError([f"davkeep.state: {error}"]) from None
+    except StoreError as error:
+        raise ConfigurationError([f"davkeep.state: {error.strerror}"]) from None
 
 
 def without_effect(configuration: Configuration) -> list[str]:
@@ -117,18 +145,15 @@ def begin_log(configuration: Configuration) -> None:
 def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     """Open the state and the shares, and start what works for requests besides the server.
 
-    What was opened is closed with ``opened``. Raises ConfigurationError and ThreadRefusedError.
+    What was opened is closed with ``opened``. Raises StateRefused and StoreError for a state that
+    cannot be used, ConfigurationError and ThreadRefusedError.
     """
     block = configuration.davkeep
     if block.state is None:
         raise ConfigurationError(["davkeep.state: has not been chosen"])
-    try:
-        database = opened.enter_context(Database(block.state, flushes=block.fsync))
-    except (StateInUse, StateTooNew, OSError) as error:
-        raise ConfigurationError([f"davkeep.state: {error}"]) from None
-    upkeep = Upkeep()
-    upkeep.start()
-    opened.callback(upkeep.stop, UPKEEP_SECONDS)
+    database = opened.enter_context(open_state(block.state, fsync=block.fsync))
+    instance = instance_of(database)
+    upkeep = start_upkeep(database, opened)
     shares = make_shares(configuration)
     opened.callback(shares.close)
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
@@ -136,7 +161,6 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
     lanes.start()
     webhooks = start_webhooks(configuration, database, opened)
-    instance = instance_of(block.state)
     stored = Stored(
         database, DeadProperties(database), Locks(database, time.time), StoredUploads(database)
     )
@@ -144,6 +168,13 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     departed = DepartedFile(database.folder, flushes=block.fsync)
     opened.callback(departed.close)
     books = Books.of(journal, stored, departed, fsync=block.fsync)
+    registry = Registry(
+        lanes,
+        keep_results=block.operations.keep_results,
+        debts=books.debts,
+        ended=webhooks.ended,
+    )
+    resume_results(registry, KeptResults(database), opened)
     return Site(
         configuration=configuration,
         shares=shares,
@@ -153,19 +184,78 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         stored=stored,
         journal=journal,
         books=books,
-        registry=Registry(
-            lanes,
-            keep_results=block.operations.keep_results,
-            debts=books.debts,
-            ended=webhooks.ended,
-        ),
-        upkeep=upkeep,
+        registry=registry,
         uploads=start_uploads(configuration, stored.uploads, instance, opened),
+        upkeep=upkeep,
         plan=planner(Settings.of(block.keepalive)),
         instance=instance,
         monotonic=time.monotonic,
         now=time.time,
     )
+
+
+def open_state(folder: str, *, fsync: bool) -> Database:
+    """Open the database in the state folder. Raises StateRefused and StoreError."""
+    try:
+        return Database(folder, flushes=fsync)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StateRefused(f"{folder}: {error.strerror}") from error
+
+
+def start_upkeep(database: Database, opened: ExitStack) -> Upkeep:
+    """Begin to look after what has to be looked after; it is stopped with ``opened``."""
+    upkeep = Upkeep()
+    upkeep.every(LOOK_SECONDS, database.look)
+    upkeep.start()
+    opened.callback(upkeep.stop, UPKEEP_SECONDS)
+    return upkeep
+
+
+def resume_results(registry: Registry, kept: KeptResults, opened: ExitStack) -> None:
+    """Know what the last orderly stop has left; with ``opened``, leave the same to the next start.
+
+    Without it clients find nothing at their status monitors, so it keeps nobody from serving.
+    """
+    try:
+        registry.resume(kept.all())
+    except (ValueError, TypeError, KeyError, StoreError) as error:
+        _log.error("the results of operations before this start cannot be read: %s", error)
+
+    def leave() -> None:
+        try:
+            kept.replace(registry.leave())
+        except StoreError as error:
+            _log.error("the results of operations are not kept: %s", error)
+
+    opened.callback(leave)
+
+
+def start_control(site: Site, opened: ExitStack) -> None:
+    """Listen to whoever administers this server on its machine; it is stopped with ``opened``.
+
+    Where no socket can be made (a full disk) it serves all the same.
+    """
+
+    def back_up(request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            site.database.back_up(Path(request["file"]), pause)
+        except (BackupError, StoreError) as error:
+            raise Refused(str(error)) from None
+        return {}
+
+    def pause() -> None:
+        # Others have their turn.
+        if control.is_stopped.wait(BACKUP_PAUSE):
+            raise BackupError("the server stops")
+
+    control = Control(site.database.folder, {"backup": back_up})
+    try:
+        control.start()
+    except OSError as error:
+        _log.warning("no backup can be asked for while it runs: %s", error)
+    opened.callback(control.stop)
 
 
 def start_webhooks(configuration: Configuration, database: Database, opened: ExitStack) -> Webhooks:
@@ -224,9 +314,16 @@ def make_server(configuration: Configuration, site: Site) -> Server:
         site.registry.stop(seconds)
         resources.stop()
 
+    def can_serve() -> bool:
+        return (
+            not site.registry.is_stopping
+            and site.database.look()
+            and any(provider.share.root.is_there() for provider in site.shares.visible)
+        )
+
     return Server(
         (configuration.host, configuration.port),
-        front(application, configuration.davkeep.trusted_proxies),
+        front(application, Health(can_serve), configuration.davkeep.trusted_proxies),
         settings=settings,
         tls=_tls(configuration),
         drain=drain,

@@ -93,12 +93,20 @@ def _add_ops(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=ops.run)
 
 
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    from davkeep import state
+
+    state.add_options(parser)
+    parser.set_defaults(run=partial(_configured, state.run))
+
+
 #: By their names.
 COMMANDS: Mapping[str, _Command] = {
     "serve": _Command("serve folders", _add_serve),
     "profiles": _Command("tell what clients and proxies can bear", _add_profiles),
     "probe": _Command("find out what a proxy makes of interim responses", _add_probe),
     "ops": _Command("show or cancel operations", _add_ops),
+    "state": _Command("back up what the server remembers", _add_state),
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from davkeep.monitor import health
+from davkeep.monitor.health import PATH as HEALTH
 from davkeep.words.forwarding import Networks, Origin, is_trusted, origin_of, shortest
 
 Environ = dict[str, Any]
@@ -18,12 +18,14 @@ _FORWARDING = {
 }
 
 
-def front(application: WsgiApplication, trusted: Networks) -> WsgiApplication:
+def front(
+    application: WsgiApplication, health: WsgiApplication, trusted: Networks
+) -> WsgiApplication:
     """Send each request to its door, with the address, scheme and host that the client used."""
 
     def route(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["REQUEST_URI"].partition("?")[0] == health.PATH:
-            return health.health(environ, start_response)
+        if environ["REQUEST_URI"].partition("?")[0] == HEALTH:
+            return health(environ, start_response)
         place(environ, trusted)
         return application(environ, start_response)
 

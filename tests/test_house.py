@@ -19,9 +19,9 @@ FLOORS = [
     {"operations"},
     {"keepalive"},
     {"dav", "server", "monitor", "client", "webhooks"},
-    {"front"},
+    {"front", "control"},
     {"settings"},
-    {"app", "profiles"},
+    {"app", "profiles", "state"},
     {"cli"},
     {"__main__"},
 ]

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from secrets import token_hex
 from weakref import WeakValueDictionary
 
@@ -174,13 +173,3 @@ def _block_size(bytes_per_second: float | None) -> int:
     if bytes_per_second is None:
         return BLOCK_SIZE
     return max(LEAST_BLOCK, min(BLOCK_SIZE, int(bytes_per_second / 4)))
-
-
-def instance_of(state: str | Path) -> str:
-    """The name of the instance that owns a state folder, made at its first use."""
-    file = Path(state) / "instance"
-    if not file.exists():
-        staged = file.with_suffix(".new")
-        staged.write_text(token_hex(4), encoding="ascii")
-        staged.replace(file)
-    return file.read_text(encoding="ascii").strip()

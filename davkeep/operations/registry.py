@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from davkeep.operations.counting import StartCount
@@ -17,6 +17,7 @@ from davkeep.operations.results import Results
 from davkeep.operations.state import State
 from davkeep.operations.unclaimed import Unclaimed
 from davkeep.operations.work import Conclude, IsBulk, Start, never_bulk
+from davkeep.store.results import KeptResult
 from davkeep.trees.share import Place
 from davkeep.words.failure import Failure
 from davkeep.words.later import Later
@@ -224,7 +225,26 @@ class Registry:
             known = [*self._results.operations(), *self._running.values()]
         return Counter(operation.state for operation in known)
 
-    # The end
+    # The end, and the next beginning
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is admitted."""
+        return self._is_stopping
+
+    def leave(self) -> list[KeptResult]:
+        """Return what the next process is to know of operations that are over."""
+        with self._lock:
+            return self._results.leave(self._monotonic(), self._clock())
+
+    def resume(self, kept: Iterable[KeptResult]) -> None:
+        """Know what a process before this one has left; called before anything is admitted.
+
+        Nobody is told of it: that was done. ValueError, KeyError or TypeError for what is not what
+        ``leave`` returns.
+        """
+        with self._lock:
+            self._results.resume(kept, self._monotonic(), self._clock())
 
     def stop(self, seconds: float) -> int:
         """Admit nothing more, let end what can within ``seconds``, undo the rest.

@@ -1,8 +1,11 @@
 """How long finished operations are remembered. Time is an argument, in monotonic seconds."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
+from davkeep.operations.lasting import read, written
 from davkeep.operations.operation import Operation
+from davkeep.store.results import KeptResult
 
 #: Seconds that an expired operation answers 410 (the promises, Ends that are not success).
 EXPIRED_SECONDS = 24 * 3600.0
@@ -26,7 +29,8 @@ class Results:
         self._expired: OrderedDict[str, tuple[float, tuple[str, str]]] = OrderedDict()
 
     def add(self, now: float, operation: Operation) -> None:
-        """Begin to keep ``operation``, which is over."""
+        """Begin to keep ``operation``, which is over, in the place of one with its identifier."""
+        self._finished.pop(operation.id, None)
         self._finished[operation.id] = (now + self._keep, operation)
 
     def get(self, id: str) -> Operation | None:
@@ -60,3 +64,38 @@ class Results:
         ):
             self._expired.popitem(last=False)
         return dropped
+
+    # Over an orderly stop
+
+    def leave(self, now: float, epoch: float) -> list[KeptResult]:
+        """Return all that is known at ``now``, which is second ``epoch`` of the epoch."""
+        self.purge(now)
+        finished = [
+            KeptResult(id, epoch + until - now, *operation.account, text)
+            for id, (until, operation) in self._finished.items()
+            # Not what ends in this moment: recovery will know of it.
+            if (text := written(operation)) is not None
+        ]
+        expired = [
+            KeptResult(id, epoch + until - now, *account, None)
+            for id, (until, account) in self._expired.items()
+        ]
+        return expired + finished
+
+    def resume(self, kept: Iterable[KeptResult], now: float, epoch: float) -> None:
+        """Go on with what a process before this one has left; nothing else is known yet.
+
+        What has had its time meanwhile has expired. Nothing is kept for longer than it was to be,
+        also where the clock was set back.
+        """
+        for result in sorted(kept, key=lambda result: result.until):
+            left = result.until - epoch
+            if result.operation is None or left <= 0:
+                left += EXPIRED_SECONDS if result.operation is not None else 0
+                until = now + min(left, EXPIRED_SECONDS)
+                self._expired[result.id] = (until, (result.owner, result.address))
+            else:
+                self._finished[result.id] = (now + min(left, self._keep), read(result.operation))
+        in_order = sorted(self._expired.items(), key=lambda item: item[1][0])
+        self._expired = OrderedDict(in_order)
+        self.purge(now)

@@ -52,6 +52,17 @@ def load(
     return configuration
 
 
+def state_folder(path: str | None = None, *, environ: Mapping[str, str] = os.environ) -> str:
+    """The state folder of what is served by the configuration file `path`, or without one.
+
+    Nothing is looked for or made. Raises ConfigurationError.
+    """
+    configuration = _from_file(path)
+    if not (configuration.davkeep.state or configuration.provider_mapping):
+        configuration = _sharing(configuration, sample.place(None, environ))
+    return state.folder_of(configuration, environ)
+
+
 def read(path: str | None) -> Configuration:
     """The configuration of the file `path` (None: an empty one), its paths as they are written.
 

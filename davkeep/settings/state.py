@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from davkeep.settings.change import changed
+from davkeep.store.files import DATABASE
 from davkeep.words.configuration import Configuration, ConfigurationError
 from davkeep.words.names import is_reserved
 
@@ -26,8 +27,7 @@ def placed(configuration: Configuration, environ: Mapping[str, str]) -> Configur
 
     Raises ConfigurationError if it cannot be made there, or if clients would see it in a share.
     """
-    roots = [os.path.realpath(share.root) for share in configuration.provider_mapping.values()]
-    folder = configuration.davkeep.state or _default(roots, environ)
+    roots, folder = _roots(configuration), folder_of(configuration, environ)
     if _is_shown(folder, roots):
         raise _unusable(folder, "lies inside a share; its name there has to begin with .davkeep")
     if not _can_be_made(folder):
@@ -35,6 +35,15 @@ def placed(configuration: Configuration, environ: Mapping[str, str]) -> Configur
             folder, "cannot be made or written; name another here, or in XDG_STATE_HOME"
         )
     return changed(configuration, "davkeep.state", folder)
+
+
+def folder_of(configuration: Configuration, environ: Mapping[str, str]) -> str:
+    """The state folder of a configuration, whether it can be used or not."""
+    return configuration.davkeep.state or _default(_roots(configuration), environ)
+
+
+def _roots(configuration: Configuration) -> list[str]:
+    return [os.path.realpath(share.root) for share in configuration.provider_mapping.values()]
 
 
 def _default(roots: Iterable[str], environ: Mapping[str, str]) -> str:
@@ -57,7 +66,12 @@ def _leads_to(below: str) -> bool:
 
 
 def _can_be_made(folder: str) -> bool:
-    """Whether it, or the nearest folder above it that exists, may be written to."""
+    """Whether it, or the nearest folder above it that exists, may be written to.
+
+    One that holds a database already can be used on a disk that is read-only: the store decides.
+    """
+    if os.access(os.path.join(folder, DATABASE), os.R_OK):
+        return True
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)

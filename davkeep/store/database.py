@@ -1,33 +1,43 @@
 """The database: one file, one process, one connection."""
 
 import errno
-import fcntl
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+from davkeep.store import meta, opening
+from davkeep.store.backup import back_up
+from davkeep.store.errors import (
+    StateBroken,
+    StateInUse,
+    StateRefused,
+    StateTooNew,
+    StoreError,
+    as_store_error,
+    is_damage,
+)
+from davkeep.store.files import DATABASE, Presence, flush_folder, lock_folder, make_folder
 from davkeep.store.schema import STEPS
+
+__all__ = [
+    "Database",
+    "StateBroken",
+    "StateInUse",
+    "StateRefused",
+    "StateTooNew",
+    "StoreError",
+    "Value",
+]
+
+_log = logging.getLogger("davkeep.store")
 
 #: What can be bound to a statement.
 Value: TypeAlias = bytes | str | float | int | None
-
-
-class StateInUse(RuntimeError):
-    """Another process works with the state folder. No HTTP status: the server does not start."""
-
-
-class StoreError(OSError):
-    """The database failed. Its ``errno`` decides the HTTP status as that of a file would: 507 for a
-    full disk, 503 while another process holds it, 403 if it is read-only, else 500.
-    """
-
-
-class StateTooNew(RuntimeError):
-    """A newer davkeep wrote the state. No HTTP status: the server does not start."""
 
 
 class Database:
@@ -37,31 +47,55 @@ class Database:
     survives the end of the process (WAL); if it was durable (synchronous FULL) also that of the
     machine, with all that was committed before it. `flushes` false: no commit is durable.
 
+    No other program can open it meanwhile. On a disk where nothing can be written it is read; it
+    is written to as soon as that is possible. A state that is current is opened without a write.
+
     Every use of it may raise StoreError. The constructor raises StateInUse while another Database
-    has the folder, StateTooNew, OSError if the folder cannot be used, and sqlite3.DatabaseError if
-    the file is no database.
+    has the folder, StateTooNew, StateBroken, and OSError if the folder cannot be used.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, flushes: bool = True) -> None:
         self.folder = Path(folder)
-        self._flushes = flushes
+        self.flushes = flushes
         #: For each table the number of changes when it was looked at, and whether it was empty.
         self._emptiness: dict[str, tuple[int, bool]] = {}
         #: What is to be done once the transaction under way is committed.
         self._committed: list[Callable[[], object]] = []
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        #: Whether the files are not where they were any more; see `look`.
+        self._is_gone = False
+        #: Whether damage was met, so that the next start has to look at everything.
+        self._is_suspect = False
+        #: Changes that connections before this one have made, and those of this one when the
+        #: transaction began.
+        self._earlier_changes = self._changes_at_begin = 0
+        #: Copies that are being made of what the connection sees.
+        self._copies = 0
+        self._errors = _Errors(self)
+        make_folder(self.folder, flushes=flushes)
         #: Guards the connection. It is held from the beginning of a transaction to its end, and by
         #: whoever asks something outside of one until the answer is complete.
         self._guard = threading.RLock()
+        #: Guards the presence, and what is known of it; no other lock is taken under it.
+        self._looking = threading.Lock()
         with ExitStack() as undo:
-            self._lock_file = _lock(self.folder / "lock")
+            self._lock_file = lock_folder(self.folder)
             undo.callback(os.close, self._lock_file)
-            self._connection = _connect(self.folder / "davkeep.sqlite3")
+            opening.look_for_damage(self.folder)
+            self._connection, self._refusal = opening.connect(self.folder, flushes=flushes)
             undo.callback(self._connection.close)
             #: Whether a commit is flushed, as SQLite knows it at this moment.
-            self._is_durable = False
-            self._advance()
+            self._is_durable = flushes
+            self._begin_life()
+            self._presence = Presence(self.folder)
             undo.pop_all()
+
+    def _begin_life(self) -> None:
+        """Look whether the content can be relied on, and bring it to the newest schema."""
+        with opening.refusing(self.folder):
+            found = meta.examine(self._connection, str(self.folder / DATABASE))
+        #: Whether it is noted that the last process has ended in order.
+        self._is_marked = found.is_marked
+        self._advance(found.taken)
 
     def __enter__(self) -> Self:
         return self
@@ -72,10 +106,30 @@ class Database:
     def close(self) -> None:
         """Closes the database and gives the folder free. A second call does nothing."""
         with self._guard:
-            self._connection.close()
-            if self._lock_file >= 0:
+            if self._lock_file < 0:
+                return
+            try:
+                self._mark()
+            finally:
+                self._connection.close()
+                with self._looking:
+                    self._presence.close()
                 os.close(self._lock_file)
                 self._lock_file = -1
+
+    def _mark(self) -> None:
+        """Note that this is an end in order, so that the next start need not look at everything.
+
+        It has to where damage was met.
+        """
+        is_wanted = not self._is_suspect
+        if self._is_marked == is_wanted or self._is_gone or self._refusal:
+            return
+        with suppress(StoreError), self.transaction() as connection:
+            if is_wanted:
+                meta.put(connection, meta.CLOSED, "1")
+            else:
+                meta.remove(connection, meta.CLOSED)
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -86,10 +140,10 @@ class Database:
         nothing slow belongs inside. Not `durable`: it waits for no disk, and a loss of power may
         take it back, though never without what was committed after it.
         """
-        with self._guard, _errors():
+        with self._guard, self._errors:
             outermost = not self._connection.in_transaction
             if outermost:
-                self._begin(durable=durable and self._flushes)
+                self._begin(durable=durable and self.flushes)
             else:
                 self._connection.execute("SAVEPOINT inner")
             noted = len(self._committed)
@@ -120,15 +174,24 @@ class Database:
             call()
 
     def _begin(self, *, durable: bool) -> None:
+        if self._refusal:
+            self._reopen()
         if durable != self._is_durable:
             # SQLite takes it only outside of a transaction.
             level = "FULL" if durable else "NORMAL"
             self._connection.execute(f"PRAGMA synchronous = {level}")
             self._is_durable = durable
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._changes_at_begin = self._connection.total_changes
+        # What can only be read has no other way to begin.
+        self._connection.execute("BEGIN" if self._refusal else "BEGIN IMMEDIATE")
 
     def _commit(self) -> None:
+        changed = self._connection.total_changes != self._changes_at_begin
+        if changed and self._is_marked:
+            meta.remove(self._connection, meta.CLOSED)
         self._connection.execute("COMMIT")
+        if changed:
+            self._is_marked = False
 
     def _undo(self, outermost: bool) -> None:
         """Takes back the innermost transaction, unless SQLite did it (a full disk, for one)."""
@@ -142,7 +205,7 @@ class Database:
 
     def rows(self, question: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """All rows that a SELECT answers, with what this thread's own transaction has changed."""
-        with self._guard, _errors():
+        with self._guard, self._errors:
             return self._connection.execute(question, values).fetchall()
 
     @contextmanager
@@ -153,10 +216,11 @@ class Database:
 
     def is_empty(self, table: str) -> bool:
         """Whether a table has no row; asked again after any change, and quick until then."""
+        self._require_presence()
         known = self._emptiness.get(table)
         if known is not None and known[0] == self.changes:
             return known[1]
-        with self._guard, _errors():
+        with self._guard, self._errors:
             changes = self.changes
             rows = self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()
             if not self._connection.in_transaction:
@@ -171,59 +235,90 @@ class Database:
         Who reads it and then asks something knows that the answer holds for as long as the number
         stays the same.
         """
-        return self._connection.total_changes
+        return self._earlier_changes + self._connection.total_changes
 
-    def _advance(self) -> None:
-        """Takes the steps of the schema that this database has not taken yet."""
+    # The files
+
+    def look(self) -> bool:
+        """Look whether the state folder and the database are where they were at the start.
+
+        While they are not, every use of it raises StoreError (503): what were written then, nobody
+        would find again.
+        """
+        with self._looking:
+            is_gone = not self._presence.is_kept()
+            if is_gone != self._is_gone:
+                self._is_gone = is_gone
+                if is_gone:
+                    _log.error("%s was removed or replaced: the state cannot be used", self.folder)
+                else:
+                    _log.warning("%s is there again", self.folder)
+            return not is_gone
+
+    def back_up(self, file: Path, pause: Callable[[], None]) -> None:
+        """Copies everything into `file`, for others to open; see `backup.back_up`."""
+        with self._guard:
+            self._require_presence()
+            self._copies += 1
+        try:
+            back_up(self._connection, self._guard, self.folder, file, pause)
+        finally:
+            with self._guard:
+                self._copies -= 1
+
+    def _require_presence(self) -> None:
+        if self._is_gone:
+            raise StoreError(errno.ENOMEDIUM, "the state folder is not there at present")
+
+    def _translate(self, error: sqlite3.DatabaseError) -> None:
+        """Raise what trouble with the file is to a caller; a wrong statement is left as it is."""
+        self._is_suspect = self._is_suspect or is_damage(error)
+        trouble = as_store_error(error, self.folder, self._refusal)
+        if trouble is not None:
+            raise trouble from error
+
+    def _reopen(self) -> None:
+        """Look whether what could only be read can be written to by now."""
+        if self._copies or opening.refusal(self.folder) is not None:
+            return
+        self._earlier_changes += self._connection.total_changes
+        self._connection.close()
+        try:
+            opened = opening.connect(self.folder, flushes=self.flushes)
+        except (StateRefused, OSError) as error:
+            _log.error("the state can be written to, and yet not used: %s", error)
+            opened = opening.connect_to_read(self.folder, errno.EAGAIN)
+        self._connection, self._refusal = opened
+        self._is_durable = self.flushes
+
+    def _advance(self, taken: int) -> None:
+        """Takes the steps of the schema that come after the first `taken`."""
+        if taken > len(STEPS):
+            raise StateTooNew(
+                f"{self.folder} was written by a newer davkeep (schema {taken}, this one"
+                f" knows {len(STEPS)}): use that version, or another state folder."
+            )
+        if taken == len(STEPS):
+            return
         with self.transaction() as connection:
-            taken = connection.execute("PRAGMA user_version").fetchone()[0]
-            if taken > len(STEPS):
-                raise StateTooNew(
-                    f"{self.folder} was written by a newer davkeep (schema {taken}, this one"
-                    f" knows {len(STEPS)}): use that version, or another state folder."
-                )
             for statement in (each for step in STEPS[taken:] for each in step):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+        if not taken and self.flushes:
+            flush_folder(self.folder)
 
 
-#: SQLite's primary result codes and what the same trouble is called of a file.
-_ERRNO = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
-    sqlite3.SQLITE_BUSY: errno.EAGAIN,
-    sqlite3.SQLITE_LOCKED: errno.EAGAIN,
-}
+class _Errors:
+    """Around every use of a database: refuses it while its files are gone; translates errors."""
 
+    __slots__ = ("_database",)
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turns trouble with the file into a StoreError; a wrong statement is a bug and stays one."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise StoreError(_ERRNO.get(primary, errno.EIO), "the state cannot be used") from error
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
+    def __enter__(self) -> None:
+        self._database._require_presence()
 
-def _lock(path: Path) -> int:
-    """The descriptor of the locked file `path`; the lock ends when it is closed."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StateInUse(f"{path.parent} is in use by another davkeep.") from None
-    return descriptor
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """A connection without transactions of its own, to a file that only its owner can read."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    with ExitStack() as undo:
-        undo.callback(connection.close)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        undo.pop_all()
-    return connection
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.DatabaseError):
+            self._database._translate(error)

@@ -87,4 +87,22 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # What the database says of itself; see store/meta.py.
+        "CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+    (
+        # One row for each operation that was over when the server was last stopped. `until` is the
+        # second of the epoch until which it can be looked at; without `operation`, JSON as of
+        # operations/lasting.py, it answers until then that it is forgotten.
+        """
+        CREATE TABLE results (
+            id TEXT PRIMARY KEY NOT NULL,
+            until REAL NOT NULL,
+            owner TEXT NOT NULL,
+            address TEXT NOT NULL,
+            operation TEXT
+        ) WITHOUT ROWID
+        """,
+    ),
 )

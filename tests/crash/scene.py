@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from davkeep.store.database import Database
+from davkeep.store.instance import instance_of
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 
@@ -108,7 +109,9 @@ class Scene:
         with Database(self.template) as database:
             if self._stored:
                 self._fill(database)
-        (self.template / "instance").write_text("c0ffee00", encoding="ascii")
+            (self.template / "instance").write_text("c0ffee00", encoding="ascii")
+            # So that a start over it has nothing to write.
+            instance_of(database)
 
     def _fill(self, database: Database) -> None:
         properties, locks = DeadProperties(database), Locks(database, lambda: LONG_AGO)

@@ -7,8 +7,9 @@ import mimetypes
 import os
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import quote
 
 from lxml import etree
 
+from davkeep.control import ask
 from harness.dav import DAV
 
 #: What may stand in an href as it is, besides letters, digits and ``_.-~``.
@@ -27,12 +29,12 @@ Properties = dict[str, etree._Element]
 
 
 class Plain:
-    """What a PROPFIND on a share at ``/`` is to say; ``state`` holds the server's database."""
+    """What a PROPFIND on a share at ``/`` is to say; ``state`` is the folder of its server."""
 
     def __init__(self, folder: Path, state: Path, *, follows: bool = False) -> None:
         self.folder = os.fsencode(os.path.realpath(folder))
         self.follows = follows
-        with closing(sqlite3.connect(f"file:{state}/davkeep.sqlite3?mode=ro", uri=True)) as base:
+        with copy_of(state) as base:
             self._dead = base.execute("SELECT path, name, value FROM properties").fetchall()
             base.row_factory = sqlite3.Row
             self._locks = base.execute("SELECT * FROM locks ORDER BY path, token").fetchall()
@@ -106,6 +108,15 @@ class Plain:
             if lock["path"] == real
             or (lock["depth"] == "infinity" and real.startswith(lock["path"] + b"/"))
         ]
+
+
+@contextmanager
+def copy_of(state: Path) -> Iterator[sqlite3.Connection]:
+    """What the server over a state folder has in its database, which it alone can read."""
+    with tempfile.TemporaryDirectory() as folder:
+        assert ask(state, "backup", file=f"{folder}/copy") == {}
+        with closing(sqlite3.connect(f"{folder}/copy")) as copy:
+            yield copy
 
 
 def _carried(c: str) -> str:

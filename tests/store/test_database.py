@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from davkeep.store.database import Database, StateInUse, StateTooNew, StoreError
+from davkeep.store.database import Database, StateBroken, StateInUse, StateTooNew, StoreError
 from davkeep.store.properties import DeadProperties
 
 INSERT = "INSERT INTO properties (path, name, value) VALUES (?, ?, ?)"
@@ -31,14 +31,16 @@ def names(database: Database) -> list[str]:
 
 
 def test_folder_and_files_are_private(folder: Path, database: Database) -> None:
-    """Nobody else can read lock tokens: the folder and all files in it are the owner's alone."""
+    """Nobody else can read lock tokens: the folder and all files in it are the owner's alone.
+
+    There is no file of shared memory, through which a full disk could kill the process.
+    """
     insert(database, "a")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir()} == {
         "lock": 0,
         "davkeep.sqlite3": 0,
         "davkeep.sqlite3-wal": 0,
-        "davkeep.sqlite3-shm": 0,
     }
 
 
@@ -114,7 +116,7 @@ def test_a_file_that_is_no_database(folder: Path) -> None:
     """A damaged file is an error at start, and leaves the folder free."""
     folder.mkdir()
     (folder / "davkeep.sqlite3").write_bytes(b"no database" * 1000)
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(StateBroken, match=r"is damaged: .*Restore a backup, or move the folder"):
         Database(folder)
     (folder / "davkeep.sqlite3").unlink()
     Database(folder).close()

@@ -1,9 +1,12 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from davkeep.store.database import Database
 from davkeep.store.deliveries import Deliveries, NewDelivery
+from davkeep.store.schema import STEPS
 
 HERE, THERE = "https://here.example/", "https://there.example/"
 
@@ -117,11 +120,13 @@ def test_they_survive_reopening(folder: Path) -> None:
 
 def test_an_older_database_gets_the_table(folder: Path) -> None:
     """A state of the first schema is taken further, and keeps what it holds."""
-    with Database(folder) as database, database.transaction() as connection:
-        for table in ("deliveries", "uploads", "journal", "staging_folders"):
-            connection.execute(f"DROP TABLE {table}")
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "davkeep.sqlite3")) as connection:
+        for statement in STEPS[0]:
+            connection.execute(statement)
         connection.execute("PRAGMA user_version = 1")
         connection.execute("INSERT INTO properties VALUES (x'2f', 'kept', x'')")
+        connection.commit()
     with Database(folder) as database:
         Deliveries(database).add([new("a")])
         assert drained(Deliveries(database)) == ["a"]

@@ -4,7 +4,6 @@ import logging
 import threading
 
 from davkeep.dav.uploads.uploads import Uploads
-from davkeep.store.database import StoreError
 from davkeep.words.threads import start_thread
 
 _log = logging.getLogger("davkeep.dav")
@@ -30,8 +29,9 @@ class Sweeper:
         """
         try:
             dropped = self._uploads.recover()
-        except StoreError as error:
-            _log.error("uploads that a crash left are kept for now: %s", error)
+        except OSError as error:
+            # A full disk is no reason not to serve.
+            _log.error("uploads that are over are kept for now: %s", error)
             dropped = 0
         if dropped:
             _log.info("%d uploads are dropped that were over, or not gone on with", dropped)

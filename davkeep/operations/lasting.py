@@ -1,0 +1,54 @@
+"""Operations that are over, written down for the process after this one."""
+
+import json
+from typing import Any
+
+from davkeep.operations.operation import Operation
+from davkeep.operations.outcome import MemberFailure, Outcome
+from davkeep.operations.state import State
+from davkeep.words.progress import Progress
+
+#: The attributes that are kept as they are.
+_PLAIN = ("id", "owner", "address", "method", "source", "destination", "created")
+
+_PROGRESS = Progress.__slots__
+
+
+def written(operation: Operation) -> str | None:
+    """The operation as JSON; None for one that is not over."""
+    state, outcome = operation.standing
+    if outcome is None:
+        return None
+    told: dict[str, Any] = {name: getattr(operation, name) for name in _PLAIN}
+    told |= {
+        "ended": operation.ended,
+        "left_behind": operation.left_behind,
+        "state": state.value,
+        "progress": [getattr(operation.progress, name) for name in _PROGRESS],
+        "status": outcome.status,
+        "failures": [[failure.href, failure.status] for failure in outcome.failures],
+        "fields": outcome.fields,
+        "explanation": outcome.explanation,
+        "condition": outcome.condition,
+    }
+    return json.dumps(told)
+
+
+def read(text: str) -> Operation:
+    """The operation that was written so. ValueError, KeyError or TypeError for anything else."""
+    told = json.loads(text)
+    operation = Operation(**{name: told[name] for name in _PLAIN})
+    operation.begin()
+    operation.end(
+        State(told["state"]),
+        Outcome(
+            told["status"],
+            tuple(MemberFailure(*each) for each in told["failures"]),
+            tuple((name, value) for name, value in told["fields"]),
+            told["explanation"],
+            told["condition"],
+        ),
+    )
+    operation.ended, operation.left_behind = told["ended"], told["left_behind"]
+    operation.progress = Progress(**dict(zip(_PROGRESS, told["progress"], strict=True)))
+    return operation

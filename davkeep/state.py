@@ -1,0 +1,78 @@
+"""`davkeep state`: what can be done with a state folder as a whole."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from davkeep.control import ask
+from davkeep.settings import state_folder
+from davkeep.store.backup import BackupError, back_up_closed
+from davkeep.store.errors import StateRefused
+
+#: Exit status where something could not be done, and where it cannot be.
+FAILED, REFUSED = 1, 2
+
+
+class _Subcommand(NamedTuple):
+    """What `davkeep state` knows to do: what the list of them says, and what describes it."""
+
+    help: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.description = "Work with a state folder, whether a server runs with it or not."
+    commands = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    for name, subcommand in SUBCOMMANDS.items():
+        described = commands.add_parser(name, help=subcommand.help, allow_abbrev=False)
+        described.add_argument("--state", metavar="DIR", help="the state folder")
+        described.add_argument(
+            "-c", "--config", metavar="FILE", help="the configuration file that names it"
+        )
+        subcommand.add_options(described)
+
+
+def _add_backup(backup: argparse.ArgumentParser) -> None:
+    backup.description = "Copy the database into FILE; a server that runs makes the copy itself."
+    backup.add_argument("file", metavar="FILE", help="what to make, or to replace")
+    backup.set_defaults(run_subcommand=_backup)
+
+
+#: By their names.
+SUBCOMMANDS: Mapping[str, _Subcommand] = {
+    "backup": _Subcommand("copy the database into a file", _add_backup),
+}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it, and return the exit status; ConfigurationError for a wrong configuration."""
+    folder = Path(arguments.state or state_folder(arguments.config))
+    if not folder.is_dir():
+        return _say(f"{folder} is no state folder; name it with --state, or -c FILE", REFUSED)
+    try:
+        return int(arguments.run_subcommand(folder, arguments))
+    except StateRefused as error:
+        return _say(str(error), REFUSED)
+    except BackupError as error:
+        return _say(str(error), FAILED)
+    except OSError as error:
+        return _say(f"{folder}: {error.strerror or error}", FAILED)
+
+
+def _backup(folder: Path, arguments: argparse.Namespace) -> int:
+    file = os.path.abspath(arguments.file)
+    answer = ask(folder, "backup", file=file)
+    if answer is None:
+        back_up_closed(folder, Path(file))
+    elif "error" in answer:
+        return _say(answer["error"], FAILED)
+    return 0
+
+
+def _say(sentence: str, status: int) -> int:
+    print(f"davkeep: {sentence}", file=sys.stderr)
+    return status

@@ -1,0 +1,65 @@
+"""What the database says of itself: rows of the table `meta`, and whether it can be relied on."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from davkeep.store.errors import StateBroken
+
+#: The keys. `CLOSED` is there from an end in order until the first change after it; `INSTANCE` has
+#: the name of `store.instance`.
+CLOSED, INSTANCE = "closed", "instance"
+
+
+class Examined(NamedTuple):
+    """How many steps of the schema were taken, and whether the last process ended in order."""
+
+    taken: int
+    is_marked: bool
+
+
+def get(connection: sqlite3.Connection, key: str) -> str | None:
+    """The value of a key; None if there is none."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def put(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Give a key a value; inside a transaction."""
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def remove(connection: sqlite3.Connection, key: str) -> None:
+    """Forget a key; inside a transaction."""
+    connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+
+def examine(connection: sqlite3.Connection, name: str) -> Examined:
+    """Look whether the database can be used; `name` is what it is called in a sentence.
+
+    Quickly after an end in order: each table can be begun to be read. Else every page is looked at.
+    Raises StateBroken, or what SQLite raises.
+    """
+    taken = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = [
+        str(row[0])
+        for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    ]
+    is_marked = "meta" in tables and get(connection, CLOSED) is not None
+    if is_marked:
+        _look_quickly(connection, tables)
+    elif taken:
+        _look_thoroughly(connection, name)
+    return Examined(taken, is_marked)
+
+
+def _look_quickly(connection: sqlite3.Connection, tables: Iterable[str]) -> None:
+    for table in tables:
+        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()
+
+
+def _look_thoroughly(connection: sqlite3.Connection, name: str) -> None:
+    found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(1)")]
+    if found != ["ok"]:
+        told = " ".join(" ".join(found).split())
+        raise StateBroken(f"{name} is damaged: {told}.")

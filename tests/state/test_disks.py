@@ -1,0 +1,130 @@
+"""A state on a disk that is full or read-only: what there is is served, and it comes back."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness.dav import setting
+from harness.disks import mounted
+from harness.server import RunningServer, Serve
+from harness.states import DATABASE, fill, image_mounted, refused
+from harness.wire import Wire
+
+#: File systems on loop devices, and MiB that they need at least.
+IMAGES = {"ext4": 8, "btrfs": 128}
+
+
+@pytest.fixture(params=["tmpfs", *IMAGES])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own for the state."""
+    kind = request.param
+    if os.geteuid() != 0 or (kind in IMAGES and shutil.which(f"mkfs.{kind}") is None):
+        pytest.skip(f"needs root and mkfs.{kind}")
+    with ExitStack() as opened:
+        if kind == "tmpfs":
+            yield opened.enter_context(mounted(tmp_path / "disk", "2m"))
+            return
+        try:
+            yield opened.enter_context(image_mounted(tmp_path, kind, IMAGES[kind]))
+        except subprocess.CalledProcessError:
+            pytest.skip(f"{kind} cannot be mounted here")
+
+
+@pytest.fixture
+def server(serve: Serve, root: Path, disk: Path) -> RunningServer:
+    """A server with its state on that disk, which has stored a property."""
+    (root / "file").write_bytes(b"x")
+    server = serve(state=str(disk / "state"))
+    with Wire(server.host, server.port) as client:
+        assert _sets(client, "before") == 207
+    return server
+
+
+def _sets(client: Wire, name: str, size: int = 10) -> int:
+    return client.ask("PROPPATCH", "/file", body=setting(**{name: "x" * size})).status
+
+
+def _tells(client: Wire, *names: str) -> bool:
+    answer = client.ask("PROPFIND", "/file", {"Depth": "0"})
+    assert answer.status == 207
+    return all(f"x:{name}".encode() in answer.body for name in names)
+
+
+def _refuses(client: Wire, status: int) -> None:
+    """What is there is told, what is to be stored is refused, and what needs no store goes on."""
+    for _ in range(3):
+        # More than what was written ahead has room for already.
+        assert _sets(client, "more", 400_000) == status
+        assert _tells(client, "before")
+    assert client.ask("GET", "/file").body == b"x"
+    assert client.ask("GET", "/.davkeep/health").status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_full_disk(server: RunningServer, disk: Path, number: int) -> None:
+    """507 for a change, also after a start while it is full, until there is room; never the end."""
+    fill(disk)
+    with Wire(server.host, server.port) as client:
+        _refuses(client, 507)
+    status = server.stop(number)
+    assert status == (0 if number == signal.SIGTERM else -number)
+    assert "Traceback" not in server.log
+    server.start()
+    with Wire(server.host, server.port) as client:
+        _refuses(client, 507)
+        (disk / "filler").unlink()
+        os.sync()
+        assert _sets(client, "after") == 207
+    assert server.stop() == 0
+    server.start()
+    with Wire(server.host, server.port) as client:
+        assert _tells(client, "before", "after")
+    assert server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_read_only_disk(server: RunningServer, disk: Path, number: int) -> None:
+    """What is there is served, changes are 403; once it can be written, without another start."""
+    server.stop(number)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    try:
+        server.start()
+        with Wire(server.host, server.port) as client:
+            _refuses(client, 403)
+            assert client.ask("DELETE", "/nothing").status == 404
+            subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+            assert _sets(client, "after") == 207
+            assert _tells(client, "before", "after")
+        assert server.stop() == 0
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        server.start()
+        with Wire(server.host, server.port) as client:
+            assert _tells(client, "before", "after")
+        assert server.stop() == 0
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    assert "Traceback" not in server.log
+
+
+def test_the_first_start_on_a_full_disk(disk: Path, root: Path) -> None:
+    """One line, and once there is room a start works: nothing half made is in its way."""
+    fill(disk)
+    state = disk / "state"
+    line = refused(state, root)
+    assert "No space left" in line or "full" in line
+    (disk / "filler").unlink()
+    os.sync()
+    server = None
+    try:
+        server = RunningServer(root.parent, root, {"davkeep": {"state": str(state)}})
+        assert (state / DATABASE).stat().st_size
+    finally:
+        if server is not None:
+            server.close()
