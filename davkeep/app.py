@@ -25,7 +25,8 @@ from davkeep.monitor.health import Health
 from davkeep.monitor.resources import Resources
 from davkeep.operations import Books, Lanes, Limits, Outcome, Registry, Stored, most_begun
 from davkeep.operations.recovery import Recovery
-from davkeep.operations.upkeep import Upkeep
+from davkeep.operations.recovery.sweep import Sweep
+from davkeep.operations.upkeep import Steps, Upkeep
 from davkeep.server import Server, ServerSettings, TlsAdapter
 from davkeep.store.backup import BackupError
 from davkeep.store.database import Database, StateRefused, StoreError
@@ -95,21 +96,25 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     state cannot be read.
     """
     block = site.configuration.davkeep
-    recovery = Recovery(site.books, site.instance, spool=block.put.spool)
+    recovery = Recovery(site.books, site.instance, spool=block.put.spool, sweep=_sweep(site))
     found = recovery.settle()
     site.uploads.sweep()
     for operation in found:
         site.registry.remember(operation)
     site.books.keep_up(site.upkeep)
-
-    def stop() -> None:
-        try:
-            recovery.stop()
-        except StoreError as error:
-            _log.error("folders of uploads stay noted: %s", error.strerror)
-
-    opened.callback(stop)
+    opened.callback(recovery.stop)
     return recovery
+
+
+def _sweep(site: Site) -> Steps | None:
+    """What looks for hidden entries whose records a loss of power took; None if there was none."""
+    if not site.database.has_lost_power:
+        return None
+    prefix = staging_prefix(site.instance)
+    sweep = Sweep(site.journal, site.stored, prefix, site.in_use.__contains__)
+    spool = site.configuration.davkeep.put.spool
+    roots = [provider.share.folder for provider in site.shares.providers]
+    return sweep.steps([*roots, *([] if spool is None else [spool])])
 
 
 @contextmanager

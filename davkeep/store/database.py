@@ -95,6 +95,14 @@ class Database:
             found = meta.examine(self._connection, str(self.folder / DATABASE))
         #: Whether it is noted that the last process has ended in order.
         self._is_marked = found.is_marked
+        self._boot = meta.boot_id()
+        #: Whether the machine went down with the last process, as far as is known: what was not
+        #: flushed may be lost then.
+        self.has_lost_power = (
+            bool(found.taken)
+            and not found.is_marked
+            and (not self._boot or found.boot != self._boot)
+        )
         self._advance(found.taken)
 
     def __enter__(self) -> Self:
@@ -128,8 +136,16 @@ class Database:
         with suppress(StoreError), self.transaction() as connection:
             if is_wanted:
                 meta.put(connection, meta.CLOSED, "1")
+                if not self.has_lost_power:
+                    meta.put(connection, meta.BOOT, self._boot)
             else:
                 meta.remove(connection, meta.CLOSED)
+
+    def note_whole(self) -> None:
+        """Whatever a loss of power had left behind is found: the next start need not look again."""
+        with self.transaction(durable=False) as connection:
+            meta.put(connection, meta.BOOT, self._boot)
+        self.has_lost_power = False
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
@@ -189,6 +205,7 @@ class Database:
         changed = self._connection.total_changes != self._changes_at_begin
         if changed and self._is_marked:
             meta.remove(self._connection, meta.CLOSED)
+            meta.put(self._connection, meta.BOOT, self._boot)
         self._connection.execute("COMMIT")
         if changed:
             self._is_marked = False
@@ -304,6 +321,8 @@ class Database:
             for statement in (each for step in STEPS[taken:] for each in step):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+            if not taken:
+                meta.put(connection, meta.BOOT, self._boot)
         if not taken and self.flushes:
             flush_folder(self.folder)
 

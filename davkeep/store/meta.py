@@ -2,20 +2,36 @@
 
 import sqlite3
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from davkeep.store.errors import StateBroken
 
 #: The keys. `CLOSED` is there from an end in order until the first change after it; `INSTANCE` has
-#: the name of `store.instance`.
-CLOSED, INSTANCE = "closed", "instance"
+#: the name of `store.instance`; `BOOT` tells in which life of the machine it was last known that
+#: no loss of power had left anything behind.
+CLOSED, INSTANCE, BOOT = "closed", "instance", "boot"
+
+#: The kernel's name of the machine's life, another one after each start (random(4)).
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Examined(NamedTuple):
-    """How many steps of the schema were taken, and whether the last process ended in order."""
+    """How many steps of the schema were taken, whether the last process ended in order, and in
+    which life of the machine.
+    """
 
     taken: int
     is_marked: bool
+    boot: str | None
+
+
+def boot_id() -> str:
+    """The name of the machine's life; empty where there is none."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def get(connection: sqlite3.Connection, key: str) -> str | None:
@@ -45,12 +61,13 @@ def examine(connection: sqlite3.Connection, name: str) -> Examined:
         str(row[0])
         for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
     ]
-    is_marked = "meta" in tables and get(connection, CLOSED) is not None
+    has_meta = "meta" in tables
+    is_marked = has_meta and get(connection, CLOSED) is not None
     if is_marked:
         _look_quickly(connection, tables)
     elif taken:
         _look_thoroughly(connection, name)
-    return Examined(taken, is_marked)
+    return Examined(taken, is_marked, get(connection, BOOT) if has_meta else None)
 
 
 def _look_quickly(connection: sqlite3.Connection, tables: Iterable[str]) -> None:

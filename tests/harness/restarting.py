@@ -69,6 +69,7 @@ class Restarting:
         self._file.write_text(json.dumps({"provider_mapping": mapping, "davkeep": block}))
         self._opened = ExitStack()
         self.site: Any = None
+        self.recovery: Any = None
         self.wire: Wire
         self.url = ""
 
@@ -77,10 +78,10 @@ class Restarting:
         opened = ExitStack()
         configuration = load(str(self._file), Overrides(port=0))
         self.site = make_site(configuration, opened)
-        recovery = recover(self.site, opened)
+        self.recovery = recover(self.site, opened)
         server = make_server(configuration, self.site)
         server.prepare()
-        recovery.start(self.site.upkeep)
+        self.recovery.start(self.site.upkeep)
         thread = threading.Thread(target=server.serve)
         thread.start()
         opened.callback(thread.join, DEADLINE)

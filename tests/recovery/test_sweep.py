@@ -1,13 +1,17 @@
 """What a loss of power left hidden without a record is found, and nothing else is touched."""
 
 import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from davkeep.operations.recovery.sweep import Sweep
+from davkeep.store import meta
 from davkeep.store.uploads import StoredUpload
 from harness.dav import make
+from harness.restarting import Restarting
 
 MINE = ".davkeep-abcd-"
 TREE = {"x": b"x", "y": {"z": b"z"}}
@@ -61,3 +65,44 @@ def test_what_cannot_be_read_is_passed_over(ground: Any, monkeypatch: pytest.Mon
         patched.setattr("davkeep.trees.orphans.os.open", refused)
         assert _swept(ground).removed == 1
     assert ground.hidden() == [f"{MINE}1"]
+
+
+def test_only_after_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An orphan is looked for if the last process did not end in order and the machine has started
+    anew since; and once only.
+    """
+    share, boot = tmp_path / "share", tmp_path / "boot_id"
+    share.mkdir()
+    monkeypatch.setattr(meta, "BOOT_ID", boot)
+    server = Restarting(tmp_path, {"/": share})
+
+    def left_after(*, boot_id: str, cut: bool) -> None:
+        """Be in a life of the machine; ``cut``: the process before is killed, else it ended."""
+        boot.write_text(boot_id)
+        server.start()
+        assert server.ask("PUT", "/file", b"1") in (201, 204)
+        if cut:
+            shutil.copytree(server.state, tmp_path / "kept")
+        server.stop()
+        if cut:
+            shutil.rmtree(server.state)
+            (tmp_path / "kept").rename(server.state)
+        orphan = share / f".davkeep-{server.site.instance}-1"
+        orphan.write_bytes(b"1")
+
+    def is_swept(boot_id: str) -> bool:
+        boot.write_text(boot_id)
+        server.start()
+        server.recovery.wait()
+        is_gone = not list(share.glob(".davkeep-*"))
+        server.stop()
+        return is_gone
+
+    left_after(boot_id="one", cut=False)
+    assert not is_swept("two")
+    left_after(boot_id="two", cut=True)
+    assert not is_swept("two")
+    left_after(boot_id="two", cut=True)
+    assert is_swept("three")
+    left_after(boot_id="three", cut=False)
+    assert not is_swept("three")

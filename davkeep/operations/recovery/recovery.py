@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Generator
 from contextlib import ExitStack, closing
 
 from davkeep.operations.operation import Operation
@@ -33,15 +32,18 @@ class Recovery:
         instance: str,
         *,
         spool: str | None = None,
+        sweep: Steps | None = None,
     ) -> None:
         """``instance``: only its staging entries are touched; ``spool``: where uploads may be.
 
+        ``sweep`` looks for what has lost its record; None if nothing can have.
         What cannot be settled, or purged, now is tried again later.
         """
         self._books = books
         self._journal = books.desk.journal
         self._instance = instance
         self._spool = spool
+        self._sweep = sweep
         self._uploads = Uploads(books.desk.journal, books.desk.stored, instance)
         self._cases: list[Case] = []
         self._opened = ExitStack()
@@ -78,7 +80,7 @@ class Recovery:
 
     def start(self, upkeep: Upkeep) -> None:
         """Have ``upkeep`` purge, if there is anything to purge."""
-        if not (self._cases or self._uploads.count):
+        if not (self._cases or self._uploads.count or self._sweep):
             for _ in self._purging():
                 pass
             self.is_complete = True
@@ -115,9 +117,11 @@ class Recovery:
         finally:
             self._is_over.set()
 
-    def _purging(self) -> Generator[None, None, None]:
+    def _purging(self) -> Steps:
         for case in self._cases:
             yield from case.purge()
             if not case.is_over:
                 self._books.unfinished.add(case)
         yield from self._uploads.purge()
+        if self._sweep is not None:
+            yield from self._sweep

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from davkeep.operations.stored import Stored
 from davkeep.operations.upkeep import Steps
+from davkeep.store.database import StoreError
 from davkeep.store.journal import Journal
 from davkeep.trees.names import GONE, OLD
 from davkeep.trees.orphans import hidden_below
@@ -40,18 +41,31 @@ class Sweep:
         self.removed = 0
 
     def steps(self, roots: Iterable[str]) -> Steps:
-        """Search below each of ``roots``, and remove what belongs to nobody."""
+        """Search below each of ``roots``, and remove what belongs to nobody.
+
+        If all of them are there, the next start need not search again.
+        """
+        is_whole = True
         for root in roots:
             try:
                 fd = os.open(root, _ROOT)
             except OSError as error:
                 _log.warning("%s cannot be searched for what is hidden: %s", root, error)
+                is_whole = False
                 continue
             for found in hidden_below(fd, self._prefix):
                 if found is not None and self._is_orphan(found[1]):
                     yield from self._remove(*found)
                 yield None
         _log.info("%d hidden entries were removed that had lost their records", self.removed)
+        if is_whole:
+            self._note_whole()
+
+    def _note_whole(self) -> None:
+        try:
+            self._stored.database.note_whole()
+        except StoreError as error:
+            _log.warning("the next start searches again for what is hidden: %s", error)
 
     def _is_orphan(self, name: str) -> bool:
         bare, dot, suffix = name[1:].partition(".")
