@@ -16,22 +16,33 @@ from davkeep.store.database import Database
 from davkeep.trees import renames
 from power.layouts import Ground
 
+#: The collection on the first disk with which a mistake begins.
+BEGUN = "begun"
+
 
 @dataclass(frozen=True)
 class Fault:
     """One mistake, which ``make`` makes in this process, and the scenario that shows it.
 
-    ``healed``: why no image shows it, of those of which that is so.
+    ``in_recovery``: the mistake of recovery that goes with it. ``healed``: why no image shows it,
+    of those of which that is so.
     """
 
     scenario: str
     make: Callable[[Ground], None]
+    in_recovery: Callable[[Ground], None] | None = None
     healed: str = ""
 
     def commit(self, ground: Ground, *, is_recovery: bool) -> None:
-        """Make it, if this is the process to make it in."""
+        """Make it in this process, which is one that recovers or one that goes before."""
         if not is_recovery:
             self.make(ground)
+        elif self.in_recovery is not None:
+            self.in_recovery(ground)
+
+
+def _has_begun(ground: Ground) -> bool:
+    return (ground.here / "c0" / BEGUN).exists()
 
 
 #: Told the path of what is to be flushed, and whether it is a directory.
@@ -40,11 +51,12 @@ Which = Callable[[Ground, str, bool], bool]
 
 def _is_names_there(ground: Ground, path: str, is_folder: bool) -> bool:
     """The directories of the second disk, hidden ones excepted."""
-    return is_folder and path.startswith(f"{ground.there}/") and "/.davkeep-" not in path
+    is_there = path.startswith(f"{ground.there}/") and "/.davkeep-" not in path
+    return is_folder and is_there and _has_begun(ground)
 
 
 def _is_staged(ground: Ground, path: str, is_folder: bool) -> bool:
-    return "/.davkeep-" in path
+    return "/.davkeep-" in path and _has_begun(ground)
 
 
 def _is_instance(ground: Ground, path: str, is_folder: bool) -> bool:
@@ -123,21 +135,16 @@ def _purge(ground: Ground) -> None:
 
 def _purged_before_the_commit(ground: Ground) -> None:
     """What was replaced or moved is purged before the store knows, and that is on the disk."""
-    has_changed = []
-    rename, commit = renames._rename, Database._commit
-
-    def renamed(*arguments: Any) -> None:
-        rename(*arguments)
-        has_changed.append(True)
+    changed = _Changes(ground)
+    commit = Database._commit
 
     def committed(self: Any) -> None:
-        if has_changed and self._is_durable:
-            has_changed.clear()
+        if changed.count and self._is_durable:
+            changed.count = 0
             _purge(ground)
             os.sync()
         commit(self)
 
-    renames._rename = renamed
     Database._commit = committed  # type: ignore[method-assign]
 
 
@@ -167,41 +174,45 @@ def _lazily(is_so: Callable[[], bool]) -> None:
     Database._begin = begun  # type: ignore[method-assign]
 
 
-def _never_durable(_: Ground) -> None:
-    _lazily(lambda: True)
+def _never_durable(ground: Ground) -> None:
+    """No commit waits for the disk."""
+    _lazily(lambda: _has_begun(ground))
 
 
-def _record_not_flushed(_: Ground) -> None:
+def _record_not_flushed(ground: Ground) -> None:
     """The record of what is about to change does not wait for the disk, what follows does."""
-    has_changed: list[bool] = []
-    _note_renames(has_changed)
-    _lazily(lambda: not has_changed)
+    changes = _Changes(ground)
+    _lazily(lambda: _has_begun(ground) and not changes.count)
 
 
-def _effect_not_flushed(_: Ground) -> None:
+def _effect_not_flushed(ground: Ground) -> None:
     """The commit at the effective point does not wait for the disk."""
-    has_changed: list[bool] = []
-    _note_renames(has_changed)
-    _lazily(lambda: bool(has_changed))
+    changes = _Changes(ground)
+    _lazily(lambda: bool(changes.count))
 
 
-def _note_renames(noted: list[bool]) -> None:
-    rename = renames._rename
+class _Changes:
+    """Counts the changes of names that readers see, but for those of uploads."""
 
-    def renamed(from_fd: int, old: str, to_fd: int, new: str, flag: int) -> None:
-        rename(from_fd, old, to_fd, new, flag)
-        if not old.startswith(".davkeep-") or flag == renames._EXCHANGE:
-            noted.append(True)
+    def __init__(self, ground: Ground) -> None:
+        self.count = 0
+        self._ground = ground
+        self._rename = renames._rename
+        renames._rename = self._renamed
 
-    renames._rename = renamed
+    def _renamed(self, from_fd: int, old: str, to_fd: int, new: str, flag: int) -> None:
+        self._rename(from_fd, old, to_fd, new, flag)
+        is_seen = not old.startswith(".davkeep-") or flag == renames._EXCHANGE
+        if is_seen and _has_begun(self._ground):
+            self.count += 1
 
 
 #: What is true of a change whose record is on the disk, and whose new names are.
 _FORWARD = "the record and the new names are on the disk, from which recovery goes forward"
 
 FAULTS = {
-    "the source of a MOVE is hidden before the destination's directory is flushed": Fault(
-        "MOVE across", _after_the_sources
+    "the source of a MOVE is hidden before the destination is flushed, and not brought back": Fault(
+        "MOVE across", _after_the_sources, in_recovery=_purge
     ),
     "the destination's directory of a MOVE across is not flushed": Fault(
         "MOVE across", _without_flush(_is_names_there)

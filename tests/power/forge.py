@@ -27,6 +27,7 @@ from davkeep import app
 from davkeep.settings.load import load
 from davkeep.trees.durability import sync_file_system
 from harness.waiting import until
+from power.commits import commit_at_each_change, commit_now_and_then
 from power.disk import Disks, mounted
 from power.faults import FAULTS
 from power.layouts import LAYOUTS, Ground
@@ -57,6 +58,11 @@ def _record(plan: dict[str, Any], ground: Ground, channel: socket.socket) -> Non
     places = _mount_disks(ground, files, Path(plan["log"]), Path(plan["clock"]))
     ground.mount(places)
     _make_shares(ground, plan["collections"])
+    commits = plan["commits"]
+    if commits in ground.layout.disks:
+        commit_at_each_change(ground, commits)
+    elif commits:
+        commit_now_and_then(ground, commits)
     _serve(ground, channel, plan["fault"], is_recovery=False)
 
 

@@ -79,8 +79,14 @@ class Trial(Closing):
         """Remove what was recorded."""
         self._opened.close()
 
-    def record(self, names: list[str], use: Callable[[list[Client]], None]) -> Recording:
-        """Start a server on fresh disks, let clients of these names use it, and kill it."""
+    def record(
+        self, names: list[str], use: Callable[[list[Client]], None], commits: str = ""
+    ) -> Recording:
+        """Start a server on fresh disks, let clients of these names use it, and kill it.
+
+        ``commits``: the disk that commits whenever a name has changed; any other text is a seed by
+        which all of them commit now and then.
+        """
         folder = self._folder("recording")
         files = self.ground.fresh_disks(folder / "disks")
         fresh = [file.with_suffix(".fresh") for file in files]
@@ -90,6 +96,7 @@ class Trial(Closing):
         plan = {
             "what": "record", "files": [str(file) for file in files], "collections": names,
             "log": str(folder / "log"), "clock": str(folder / "clock"),
+            "commits": commits,
         }  # fmt: skip
         with self._child(plan) as victim, ExitStack() as opened:
             assert victim.wait_until_serving() is None

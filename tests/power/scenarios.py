@@ -6,6 +6,7 @@ from itertools import product
 
 from harness.model import Ask
 from power.disk import Event
+from power.faults import BEGUN
 from power.images import Keep, Loss
 from power.run import Recording, Trial
 from power.world import Client
@@ -13,6 +14,9 @@ from power.world import Client
 #: The client, and its collections on the two disks.
 NAME = "c0"
 HERE, THERE = NAME, f"there/{NAME}"
+
+#: Once this is there, seeded faults are made: everything before it is as it should be.
+_BEGIN = Ask("MKCOL", f"{HERE}/{BEGUN}")
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,18 @@ class Scenario:
     asks: tuple[Ask, ...]
     layout: str = "ext4"
 
-    def record(self, trial: Trial) -> Recording:
-        """Let it happen."""
+    def record(self, trial: Trial, commits: str = "") -> Recording:
+        """Let it happen; ``commits`` as ``Trial.record`` takes it."""
 
         def use(clients: list[Client]) -> None:
-            for ask in (*self.before, *self.asks):
+            for ask in (*self.before, _BEGIN, *self.asks):
                 clients[0].do(ask)
 
-        return trial.record([NAME], use)
+        return trial.record([NAME], use, commits)
+
+    def begin(self, recording: Recording) -> int:
+        """The last event before it was asked for."""
+        return recording.clients[0].steps[-len(self.asks)].sent
 
 
 def _tree(top: str) -> tuple[Ask, ...]:
@@ -93,11 +101,18 @@ def losses_when_answered(recording: Recording, disks: int) -> list[Loss]:
     return [Loss(recording.end, keeps) for keeps in _keeps(disks)]
 
 
-def losses_until_answered(recording: Recording, disks: int, begin: int) -> list[Loss]:
-    """The same at every moment from ``begin`` on; images that would be the same are made once."""
-    wanted = (
-        Loss(moment, keeps) for moment in range(begin, recording.end + 1) for keeps in _keeps(disks)
-    )
+def losses_until_answered(
+    recording: Recording, disks: int, begin: int, *, every: bool = True
+) -> list[Loss]:
+    """The same at the moments from ``begin`` on: every one, or those before and after a flush.
+
+    Images that would be the same are made once.
+    """
+    moments = range(begin, recording.end + 1)
+    if not every:
+        flushes = set(recording.flushes)
+        moments = [each for each in moments if flushes & {each, each + 1}] + [recording.end]
+    wanted = (Loss(moment, keeps) for moment in moments for keeps in _keeps(disks))
     return list(_distinct(wanted, recording.events, disks))
 
 
@@ -107,7 +122,7 @@ def _keeps(disks: int) -> Iterator[tuple[Keep, ...]]:
 
 
 def _distinct(losses: Iterable[Loss], events: list[Event], disks: int) -> Iterator[Loss]:
-    """What a client was answered is looked at too, so the last moment is never left out."""
+    """Leave out what would be the same image, and say the same of what was answered."""
     seen = set()
     flushed, written, position = [0] * disks, [0] * disks, 0
     for loss in losses:

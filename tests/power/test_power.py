@@ -101,7 +101,8 @@ def _session(
     """Record once, and look at some images of that; return how many."""
     words, disks = LAYOUTS[layout].words, len(LAYOUTS[layout].kinds)
     with trial(layout) as this:
-        recording = this.record([f"c{number}" for number in range(CLIENTS)], use)
+        names = [f"c{number}" for number in range(CLIENTS)]
+        recording = this.record(names, use, commits=f"seed {dice.random()}")
         losses = choose(recording, disks, dice, images)
         figures.add(words, "requests", sum(len(client.steps) for client in recording.clients))
         figures.add(words, "flushes", len(recording.flushes))

@@ -21,15 +21,15 @@ def _losses(scenario: Scenario, recording: Recording) -> Iterator[list[Loss]]:
     """First the moment of the answer, which shows most faults, then every one before it."""
     disks = len(recording.fresh)
     yield losses_when_answered(recording, disks)
-    begin = recording.clients[0].steps[len(scenario.before)].sent
-    yield losses_until_answered(recording, disks, begin)
+    begin = scenario.begin(recording)
+    yield losses_until_answered(recording, disks, begin, every=False)
 
 
 def _is_seen(this: Trial, scenario: Scenario) -> bool:
-    """Whether something is neither as it was nor as it was to be, or hidden for ever."""
+    """Whether something is neither as it was nor as it was to be."""
     recording = scenario.record(this)
     return any(
-        judged(seen, recording, this.ground) or seen.hidden
+        judged(seen, recording, this.ground)
         for losses in _losses(scenario, recording)
         for seen in this.look_at(recording, losses, seed=0, starts=1)
     )
