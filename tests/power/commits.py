@@ -6,6 +6,8 @@ Nothing of davkeep is changed by that: somebody else in the same process asks fo
 import os
 import random
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from davkeep.trees import renames
@@ -16,19 +18,39 @@ from power.layouts import Ground
 PAUSE = 0.02
 
 
+class Somebody:
+    """Somebody else on the same disk, who brings a file of theirs to it, and what comes along.
+
+    On a file system with one journal those are all names, though not what is in other files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is on the disk, and in no share."""
+        self._fd = os.open(folder / "somebody", os.O_RDWR | os.O_CREAT, 0o600)
+        self._flush = os.fsync
+
+    def flush_file(self) -> None:
+        """Flush that file."""
+        os.pwrite(self._fd, b"something", 0)
+        self._flush(self._fd)
+
+    def flush_all(self) -> None:
+        """Flush the whole file system."""
+        sync_file_system(self._fd)
+
+
 def commit_at_each_change(ground: Ground, disk: str) -> None:
     """Whenever a name has changed anywhere, one disk commits, and the others do not."""
-    fd = os.open(ground.folder / disk, os.O_RDONLY)
-    for owner, name in (
-        (renames, "_rename"), (os, "rename"), (os, "mkdir"), (os, "unlink"), (os, "rmdir")
-    ):  # fmt: skip
-        setattr(owner, name, _followed_by_commit(getattr(owner, name), fd))
+    commit = Somebody(ground.folder / disk).flush_file
+    renames._rename = _followed_by(commit, renames._rename)
+    for name in ("rename", "replace", "mkdir", "unlink", "rmdir"):
+        setattr(os, name, _followed_by(commit, getattr(os, name)))
 
 
-def _followed_by_commit(change: Any, fd: int) -> Any:
+def _followed_by(commit: Callable[[], None], change: Any) -> Any:
     def changed(*arguments: Any, **named: Any) -> Any:
         result = change(*arguments, **named)
-        sync_file_system(fd)
+        commit()
         return result
 
     return changed
@@ -36,11 +58,12 @@ def _followed_by_commit(change: Any, fd: int) -> Any:
 
 def commit_now_and_then(ground: Ground, seed: str) -> None:
     """Each disk commits at moments of its own."""
-    fds = [os.open(ground.folder / disk, os.O_RDONLY) for disk in ground.layout.disks]
+    everybody = [Somebody(ground.folder / disk) for disk in ground.layout.disks]
+    ways = [way for each in everybody for way in (each.flush_file, each.flush_all)]
     dice, pause = random.Random(seed), threading.Event()
 
     def go_on() -> None:
         while not pause.wait(dice.random() * PAUSE):
-            sync_file_system(dice.choice(fds))
+            dice.choice(ways)()
 
     threading.Thread(target=go_on, daemon=True).start()

@@ -114,7 +114,10 @@ class Trial(Closing):
     def look_at(
         self, recording: Recording, losses: Iterable[Loss], seed: int, *, starts: int = 2
     ) -> Iterator[Seen]:
-        """Look at the images of ``losses``, sorted by their moments, as they become ready."""
+        """Look at the images of ``losses``, sorted by their moments, as they become ready.
+
+        With no ``starts`` only at the file that names the instance.
+        """
         images = Images(recording.fresh, self._folder("images") / "durable", recording.events)
         pending: set[Future[Seen]] = set()
         with ThreadPoolExecutor(TOGETHER) as together:

@@ -31,12 +31,12 @@ def test_the_instance_is_on_the_disk_when_it_serves(trial: MakeTrial, layout: st
 
 
 def test_the_instance_is_never_half_written(trial: MakeTrial) -> None:
-    """In every moment of the first start it is whole or not there."""
+    """In every moment of the first start it is whole or not there, whenever the disk commits."""
     this = trial("ext4")
-    recording = this.record(["c0"], lambda clients: None)
+    recording = this.record(["c0"], lambda clients: None, commits="a")
     losses = losses_until_answered(recording, len(recording.fresh), begin=1)
-    # Before the disks are mounted and the shares are made there is nothing to look at.
-    losses = [loss for loss in losses if loss.keeps[0] is not Keep.TORN]
+    # The other disk holds nothing that matters here.
+    losses = [loss for loss in losses if loss.keeps[1] is Keep.ALL]
     for seen in this.look_at(recording, losses, seed=0, starts=0):
         instance = seen.looks[0]["instance"]
         assert instance is None or WELL_FORMED.fullmatch(instance), str(seen.loss)
