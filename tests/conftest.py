@@ -15,7 +15,7 @@ pytest_plugins = ["harness.figures", "harness.refusing"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of `tests/clients/test_pairs.py` and of the crash tests."""
+    """Options of `tests/clients/test_pairs.py`, and of the tests of crashes and lost power."""
     group = parser.getgroup("davkeep")
     group.addoption(
         "--fixed-beat",
@@ -45,7 +45,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--write-figures",
         action="store_true",
-        help="write what the crash tests come to into docs/durability.md",
+        help="write what the tests of crashes and of lost power come to into docs/durability.md",
+    )
+    group.addoption(
+        "--every-flush",
+        action="store_true",
+        help="lose power at every flush and every moment, not at a sample (with --images)",
+    )
+    group.addoption(
+        "--images",
+        type=int,
+        default=30,
+        help="how many images of disks are looked at after random requests",
     )
 
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from davkeep.settings.load import load
 
 #: The longest plan, in bytes.
 PLAN = 65_536
+
+#: What a child does by its plan; it tells of it through the socket.
+Be = Callable[[dict[str, Any], socket.socket], None]
 
 
 class Teller:
@@ -81,8 +85,8 @@ def _tell_ends(teller: Teller, points: Points) -> None:
     Operation.end = ended  # type: ignore[method-assign]
 
 
-def main(fd: int) -> None:
-    """Fork a server for each plan, until the driver is gone."""
+def main(fd: int, be: Be = serve) -> None:
+    """Fork a process for each plan, which does ``be``, until the driver is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     orders = socket.socket(fileno=fd)
     while True:
@@ -91,19 +95,19 @@ def main(fd: int) -> None:
             return
         child = os.fork()
         if child == 0:
-            _be_child(json.loads(text), orders, fds[0])
+            _be_child(be, json.loads(text), orders, fds[0])
         os.close(fds[0])
         orders.sendall(child.to_bytes(4, "big"))
 
 
-def _be_child(plan: dict[str, Any], orders: socket.socket, fd: int) -> None:
+def _be_child(be: Be, plan: dict[str, Any], orders: socket.socket, fd: int) -> None:
     status = 1
     try:
         orders.close()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         channel = socket.socket(fileno=fd)
         channel.recv(1)
-        serve(plan, channel)
+        be(plan, channel)
         status = 0
     finally:
         if status:

@@ -21,11 +21,11 @@ TESTS = Path(__file__).parent.parent
 class Forge:
     """The process that forks them."""
 
-    def __init__(self) -> None:
-        """Start it."""
+    def __init__(self, module: str = "crash.forge") -> None:
+        """Start it; ``module`` says what its children do."""
         self._orders, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "crash.forge", str(theirs.fileno())],
+            [sys.executable, "-m", module, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             cwd=TESTS,
         )

@@ -72,7 +72,7 @@ def test_only_after_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     anew since; and once only.
     """
     share, boot = tmp_path / "share", tmp_path / "boot_id"
-    share.mkdir()
+    (share / "sub").mkdir(parents=True)
     monkeypatch.setattr(meta, "BOOT_ID", boot)
     server = Restarting(tmp_path, {"/": share})
 
@@ -87,14 +87,14 @@ def test_only_after_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         if cut:
             shutil.rmtree(server.state)
             (tmp_path / "kept").rename(server.state)
-        orphan = share / f".davkeep-{server.site.instance}-1"
+        orphan = share / "sub" / f".davkeep-{server.site.instance}-1"
         orphan.write_bytes(b"1")
 
     def is_swept(boot_id: str) -> bool:
         boot.write_text(boot_id)
         server.start()
         server.recovery.wait()
-        is_gone = not list(share.glob(".davkeep-*"))
+        is_gone = not list(share.rglob(".davkeep-*"))
         server.stop()
         return is_gone
 
