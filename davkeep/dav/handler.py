@@ -111,8 +111,13 @@ def answered(step: Callable[[], ReplyT]) -> ReplyT | Answer:
     except OSError as error:
         refused = failure_of(error)
         if refused.status == 500:
-            _log.error("the file system failed: %s (%s)", error, error.__cause__)
+            _log.error("the file system failed: %s", _in_full(error))
         return failure_answer(refused)
+
+
+def _in_full(error: OSError) -> str:
+    """What it says, and what it says of what it came from."""
+    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
 
 
 def send_failure(
