@@ -114,8 +114,13 @@ def answered(step: Callable[[], ReplyT]) -> ReplyT | Answer:
         if isinstance(error, StoreError):
             _log.error("the state failed: %s", error.__cause__ or error)
         elif refused.status == 500:
-            _log.error("the file system failed: %s (%s)", error, error.__cause__)
+            _log.error("the file system failed: %s", _in_full(error))
         return failure_answer(refused)
+
+
+def _in_full(error: OSError) -> str:
+    """What it says, and what it says of what it came from."""
+    return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
 
 
 def send_failure(

@@ -129,6 +129,7 @@ class Server(HTTPServer):
             undo.callback(self.lot.stop)
             self.lingering.start()
             undo.callback(self.lingering.stop)
+            undo.callback(self.requests.stop, 0.0)
             super().prepare()
             undo.pop_all()
         # cheroot's own was made a moment ago and has seen nothing yet.

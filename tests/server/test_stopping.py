@@ -159,13 +159,14 @@ def test_a_signal_needs_no_thread():
 
 
 @pytest.mark.parametrize("where", ["lot", "linger", "pool", "delivery"])
-def test_a_server_without_its_threads_does_not_begin(refusing, where):
-    """prepare() says which thread is refused, and what was opened can be closed again."""
+def test_a_server_without_its_threads_does_not_begin(refusing, until, where):
+    """prepare() says which thread is refused, and ends those that it has started."""
+    threads = set(threading.enumerate())
     refusing.begin(f"davkeep-{where}")
     server = Server(("127.0.0.1", 0), None)
     with pytest.raises(ThreadRefusedError, match=where):
         server.prepare()
-    server.stop(0.0)
+    until(lambda: not set(threading.enumerate()) - threads)
 
 
 def test_a_signal_before_it_serves():
