@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from operator import attrgetter
 from typing import NamedTuple
 
 from davkeep.operations.attempt import call_all
@@ -164,7 +165,12 @@ def way_keys(place: Place) -> Sequence[Key]:
 
 def above_keys(place: Place) -> Sequence[Key]:
     """Return the key of the collection that a place is directly in; none for the root of all."""
-    return [entry[:2] for entry in place.entries[-1:]]
+    return (place.entries[-1][:2],) if place.entries else ()
+
+
+def inside_keys(place: Place) -> Sequence[Key]:
+    """Return the key of the collection that is at a place, by which its members know it."""
+    return () if place.own is None else (place.own,)
 
 
 #: Who holds something under a key, and how many times.
@@ -176,17 +182,17 @@ class _Holders:
 
     def __init__(self) -> None:
         #: By the keys of the places themselves: finds those above a place.
-        self._at: _Index = {}
+        self.at: _Index = {}
         #: By every key on the way to the places: finds those below a place.
-        self._through: _Index = {}
+        self.through: _Index = {}
         #: By the collections that the places are directly in.
-        self._in: _Index = {}
+        self.within: _Index = {}
 
     def __len__(self) -> int:
-        return len(self._at) + len(self._through) + len(self._in)
+        return len(self.at) + len(self.through) + len(self.within)
 
     def __bool__(self) -> bool:
-        return bool(self._at)
+        return bool(self.at)
 
     def add(self, holder: Hashable, place: Place) -> None:
         for index, keys in self._entries(place):
@@ -202,29 +208,28 @@ class _Holders:
     def related(self, place: Place, relations: Iterable[Relation]) -> Iterator[Hashable]:
         """Yield the holders that stand to a wanted ``place`` in one of ``relations``."""
         for relation in relations:
-            index, keys = self._where(place, relation)
-            for key in keys:
-                yield from index.get(key, ())
-
-    def _where(self, place: Place, relation: Relation) -> tuple[_Index, Sequence[Key]]:
-        match relation:
-            case Relation.ABOVE:
-                return self._at, way_keys(place)
-            case Relation.BELOW:
-                return self._through, own_keys(place)
-            case Relation.SAME:
-                return self._at, own_keys(place)
-            case Relation.PARENT:
-                return self._at, above_keys(place)
-            case Relation.MEMBER:
-                return self._in, () if place.own is None else (place.own,)
+            index, keys = _WHERE[relation]
+            found = index(self)
+            if found:
+                for key in keys(place):
+                    yield from found.get(key, ())
 
     def _entries(self, place: Place) -> tuple[tuple[_Index, Sequence[Key]], ...]:
         return (
-            (self._at, own_keys(place)),
-            (self._through, way_keys(place)),
-            (self._in, above_keys(place)),
+            (self.at, own_keys(place)),
+            (self.through, way_keys(place)),
+            (self.within, above_keys(place)),
         )
+
+
+#: Where the holders in a relation are found: in which index, under which keys of the wanted place.
+_WHERE: dict[Relation, tuple[Callable[[_Holders], _Index], Callable[[Place], Sequence[Key]]]] = {
+    Relation.ABOVE: (attrgetter("at"), way_keys),
+    Relation.BELOW: (attrgetter("through"), own_keys),
+    Relation.SAME: (attrgetter("at"), own_keys),
+    Relation.PARENT: (attrgetter("at"), above_keys),
+    Relation.MEMBER: (attrgetter("within"), inside_keys),
+}
 
 
 def _take_one(index: _Index, key: Key, holder: Hashable) -> None:
@@ -251,6 +256,7 @@ class Reservations:
     A check costs as many look-ups as the path has components, however many reservations there
     are. ``_lock`` guards the tables; callbacks run outside it. A holder is any hashable object; use
     a fresh one for every request. It belongs to one account; without one it is another's for all.
+    A LOCK passes by all that its own account holds in its tree, one by one.
     """
 
     def __init__(self) -> None:
@@ -319,8 +325,9 @@ class Reservations:
             if not holders:
                 continue
             rule = RULES[held][mode]
-            yield from holders.related(place, rule.always)
-            for other in holders.related(place, rule.others):
+            if rule.always:
+                yield from holders.related(place, rule.always)
+            for other in holders.related(place, rule.others) if rule.others else ():
                 if account is None or self._holdings[other].account != account:
                     yield other
 
