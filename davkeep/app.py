@@ -5,7 +5,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +79,7 @@ def serve(configuration: Configuration) -> int:
             signal.signal(number, lambda *_: server.stop())
         start_control(site, opened)
         print(f"Serving {_described(configuration)} at {server.url}", flush=True)
-        recovery.start()
+        _or_later(recovery.start)
         server.serve()
     return 0
 
@@ -96,15 +96,16 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     )
     for operation in recovery.settle():
         site.registry.remember(operation)
-
-    def stop() -> None:
-        try:
-            recovery.stop()
-        except StoreError as error:
-            _log.error("folders of uploads stay noted: %s", error.strerror)
-
-    opened.callback(stop)
+    opened.callback(_or_later, recovery.stop)
     return recovery
+
+
+def _or_later(step: Callable[[], object]) -> None:
+    """Take a step of recovery: what it cannot write down now, the next start finds again."""
+    try:
+        step()
+    except StoreError as error:
+        _log.error("what a crash left stays noted: %s", error.strerror)
 
 
 @contextmanager
