@@ -128,3 +128,55 @@ def test_the_first_start_on_a_full_disk(disk: Path, root: Path) -> None:
     finally:
         if server is not None:
             server.close()
+
+
+def test_a_spent_quota(serve: Serve, root: Path, tmp_path: Path) -> None:
+    """507 under a btrfs quota, where SQLite tells of an I/O error; well again when it is lifted."""
+    if os.geteuid() != 0 or shutil.which("btrfs") is None:
+        pytest.skip("needs root and btrfs-progs")
+    with ExitStack() as opened:
+        try:
+            disk = opened.enter_context(image_mounted(tmp_path, "btrfs", IMAGES["btrfs"]))
+            _btrfs("quota", "enable", str(disk))
+        except subprocess.CalledProcessError:
+            pytest.skip("btrfs or its quotas cannot be had here")
+        volume = disk / "volume"
+        _btrfs("subvolume", "create", str(volume))
+        (root / "file").write_bytes(b"x")
+        server = serve(state=str(volume / "state"))
+        with Wire(server.host, server.port) as client:
+            assert _sets(client, "before") == 207
+            _btrfs("qgroup", "limit", "1M", str(volume))
+            fill(volume)
+            _refuses(client, 507)
+            _btrfs("qgroup", "limit", "none", str(volume))
+            assert _sets(client, "after") == 207
+            assert _tells(client, "before", "after")
+        assert server.stop() == 0
+        assert "Traceback" not in server.log
+
+
+def _btrfs(*arguments: str) -> None:
+    subprocess.run(["btrfs", *arguments], check=True, capture_output=True)
+
+
+def test_a_start_on_a_full_disk_with_much_to_do(
+    server: RunningServer, disk: Path, root: Path
+) -> None:
+    """What a crash has left to be written down keeps nobody from serving: it is done later.
+
+    Folders of uploads that are to be forgotten, and an upload in ranges that is over.
+    """
+    with Wire(server.host, server.port) as client:
+        assert client.ask("PUT", "/new", body=b"content").status == 201
+        part = {"Content-Range": "bytes 0-3/8"}
+        client.ask("PUT", "/ranged", part, b"part")
+    fill(disk)
+    server.stop(signal.SIGKILL)
+    for _ in range(2):
+        server.start()
+        with Wire(server.host, server.port) as client:
+            assert _tells(client, "before")
+            assert client.ask("GET", "/new").body == b"content"
+        assert server.stop() == 0
+        assert "Traceback" not in server.log

@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Generator, Iterable
 
 from davkeep.operations.stored import Stored
+from davkeep.store.database import StoreError
 from davkeep.store.journal import Folder, Journal, is_share
 from davkeep.store.uploads import StoredUpload
 from davkeep.trees.closing import Closing
@@ -123,7 +124,11 @@ class Uploads(Closing):
                 "cannot remove" if control.left_behind else "removed",
                 name[1],
             )
-        self._journal.forget_folders(self._searched)
+        try:
+            self._journal.forget_folders(self._searched)
+        except StoreError as error:
+            # The next start looks into them once more.
+            _log.warning("folders of uploads stay noted: %s", error)
 
     def close(self) -> None:
         """Close the directories."""
