@@ -182,7 +182,7 @@ def _when_free(
             wait = site.configuration.davkeep.operations.conflict_wait
             request.conflict_deadline = now + wait
         if now >= request.conflict_deadline:
-            raise _taken(request, conflict) from None
+            raise refusal(request, conflict) from None
         again = partial(when_free, site, request, step, abandoned)
         return Pending(partial(_waiting_for_release, request, conflict, abandoned), again)
 
@@ -267,7 +267,7 @@ def _waiting_for_release(
     )
 
 
-def _taken(request: Request, conflict: Conflict) -> Failure:
+def refusal(request: Request, conflict: Conflict) -> Failure:
     """423; only its owner is told which operation is in the way (the promises, Reservations)."""
     explanation = "Another operation is using this."
     holder = conflict.holder

@@ -215,3 +215,25 @@ def test_failed_members_are_forgotten_before_anybody_is_answered(
     assert copied.result(DEADLINE).status == 207
     assert made.result(DEADLINE).status == 201
     assert _dead(client, "/new/bad") == set()
+
+
+def test_a_part_of_an_upload_beside_the_move_of_its_collection(
+    client: Client, standing: Stand
+) -> None:
+    """What was answered 202 is there: a part is refused until what is entered there stays."""
+    assert client(Ask("MKCOL", "/tree", 201)).result(DEADLINE).status == 201
+    stands = standing(move, "announce")
+    moved = client(Ask("MOVE", "/tree", 201, fields=(("Destination", "/new"),)))
+    stands.wait()
+
+    def part(content: bytes, status: int, span: str) -> None:
+        ask = Ask("PUT", "/new/file", status, content, (("Content-Range", f"bytes {span}/4"),))
+        answer = client(ask).result(DEADLINE)
+        assert answer.status == status
+        assert status != 423 or answer.fields["Retry-After"]
+
+    part(b"ab", 423, "0-1")
+    stands.go()
+    assert moved.result(DEADLINE).status == 201
+    part(b"ab", 202, "0-1")
+    part(b"cd", 201, "2-3")

@@ -7,10 +7,12 @@ from os import stat_result
 
 from davkeep.dav.answers import Reply
 from davkeep.dav.checks import LockCheck, check_conditions
+from davkeep.dav.delivery import refusal
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, upload_name
 from davkeep.dav.staged import Staged, receive, store
 from davkeep.dav.uploads.ranged import Ranged
+from davkeep.operations import Conflict, Mode
 from davkeep.trees.share import Entry, Kind, kind_of
 from davkeep.trees.steps import Steps
 from davkeep.trees.upload import Upload
@@ -36,12 +38,25 @@ def _put_part(site: Site, request: Request, part: ContentRange) -> Reply:
     """A part of a file (RFC 9110 14.5): 202 until the last one, which is answered as a PUT."""
     if request.body_length not in (None, part.length):
         raise Failure(400, "The content is not as long as its range.")
-    staged = receive(site, request, check, partial(Ranged, site, request, part))
+    staged = receive(site, request, check, partial(_begin_part, site, request, part))
     if part.is_last:
         return store(site, request, check, staged)
     with closing(staged):
         _see_that_it_is_there(request, staged)
         return staged.accepted()
+
+
+def _begin_part(site: Site, request: Request, part: ContentRange, entry: Entry) -> Ranged:
+    """Enter an upload, or go on with it, while nobody moves, replaces or removes its collection.
+
+    A MOVE drops what is entered below its destination, when that can be seen already. 423 at once,
+    for the content is not read before.
+    """
+    try:
+        with site.reserving(entry.place_as(None), Mode.SHARED, request.account):
+            return Ranged(site, request, part, entry)
+    except Conflict as conflict:
+        raise refusal(request, conflict) from None
 
 
 def _see_that_it_is_there(request: Request, staged: Ranged) -> None:
