@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from davkeep.control import ask
+from davkeep.store.backup import BackupError
 from davkeep.store.database import Database
 from harness.commands import run
 from harness.dav import setting
@@ -187,3 +188,37 @@ def test_nobody_waits_for_a_backup(tmp_path: Path) -> None:
     assert count == 20_000
     assert 0 < new <= len(longest)
     assert statistics.quantiles(longest, n=100)[-1] < 0.05, max(longest)
+
+
+def test_after_a_crash(server: RunningServer, tmp_path: Path) -> None:
+    """The socket that a killed server has left is in nobody's way."""
+    server.stop(signal.SIGKILL)
+    assert (server.state / "control").is_socket()
+    _done(str(tmp_path / "copy"), "--state", str(server.state))
+    assert ask_database(tmp_path / "copy", NAMES) == [("{urn:x}a",)]
+    server.start()
+    assert ask(server.state, "backup", file=str(tmp_path / "again")) == {}
+    assert ask_database(tmp_path / "again", NAMES) == [("{urn:x}a",)]
+    assert "no backup can be asked for" not in server.log
+
+
+def test_a_backup_that_a_stop_ends(tmp_path: Path) -> None:
+    """It is given up between two slices: the older file is there still, and nothing else."""
+    folder, pauses = tmp_path / "backups", 0
+    folder.mkdir()
+    (folder / "copy").write_bytes(b"an older one")
+
+    def pause() -> None:
+        nonlocal pauses
+        pauses += 1
+        raise BackupError("the server stops")
+
+    with Database(tmp_path / "state", flushes=False) as database:
+        with database.transaction() as connection:
+            values = ((b"/%d" % number, bytes(1000)) for number in range(500))
+            connection.executemany("INSERT INTO properties VALUES (?, 'p', ?)", values)
+        with pytest.raises(BackupError, match="the server stops"):
+            database.back_up(folder / "copy", pause)
+        assert database.rows("SELECT count(*) FROM properties") == [(500,)]
+    assert pauses == 1
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"an older one"]
