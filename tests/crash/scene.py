@@ -100,7 +100,8 @@ class Scene:
         self.config = folder / "davkeep.yaml"
         mapping = {"/": str(self.here), "/there": str(self.there)}
         block = {"state": str(self.state), "fsync": True, "operations": {"grace": 5}}
-        self.config.write_text(yaml.safe_dump({"provider_mapping": mapping, "davkeep": block}))
+        text = {"port": 0, "provider_mapping": mapping, "davkeep": block}
+        self.config.write_text(yaml.safe_dump(text))
         #: Lock token of each locked path.
         self.tokens: dict[bytes, str] = {}
         self._make_state()

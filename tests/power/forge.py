@@ -36,7 +36,7 @@ from power.system import forget_btrfs, have_mounts_of_our_own, pretend_boot, unm
 #: prctl(2).
 _DIE_WITH_PARENT = 1
 #: Seconds in which everything hidden has to be gone once a log says that recovery is complete.
-_PATIENCE = 1.0
+_PATIENCE = 5.0
 
 
 def be(plan: dict[str, Any], channel: socket.socket) -> None:
