@@ -301,9 +301,13 @@ class Journal:
         with self._counting:
             self._staged.setdefault(folder.path, set()).add(upload)
         if folder.path not in self._folders:
-            with self._database.transaction(durable=False):
-                self._note(folder)
-                self._drop_idle()
+            try:
+                with self._database.transaction(durable=False):
+                    self._note(folder)
+                    self._drop_idle()
+            except OSError:
+                self.end_upload(upload)
+                raise
         return upload
 
     def end_upload(self, upload: "Upload") -> None:

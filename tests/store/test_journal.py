@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from davkeep.store import journal as journal_module
-from davkeep.store.database import Database
+from davkeep.store.database import Database, StoreError
 from davkeep.store.journal import (
     NEXT,
     Folder,
@@ -308,3 +308,24 @@ def test_what_is_remembered_is_what_was_committed(database: Database, regretted:
             journal.erase("1")
         journal.write(_record("1", "/share/x", Stage.EFFECTIVE), durable=False)
     assert journal.stage_of("1") is Stage.EFFECTIVE
+
+
+def test_a_folder_that_could_not_be_noted_is_noted_by_the_next_upload(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed is not taken for written, and leaves nothing counted."""
+    journal = Journal(database)
+
+    def full(_: object) -> None:
+        raise StoreError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "_commit", full)
+        with pytest.raises(StoreError):
+            journal.begin_upload(_folder(b"a"))
+    assert _paths(journal) == []
+    upload = journal.begin_upload(_folder(b"a"))
+    assert _paths(journal) == [b"/share/a"]
+    journal.end_upload(upload)
+    journal.forget_idle()
+    assert _paths(journal) == []
