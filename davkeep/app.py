@@ -107,8 +107,8 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
 
 
 def _sweep(site: Site) -> Steps | None:
-    """What looks for hidden entries whose records a loss of power took; None if there was none."""
-    if not site.database.has_lost_power:
+    """What looks for hidden entries that may have lost their records; None if there can be none."""
+    if not site.database.has_lost_records:
         return None
     prefix = staging_prefix(site.instance)
     sweep = Sweep(site.journal, site.stored, prefix, site.in_use.__contains__)

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 
+from davkeep.store import meta
 from davkeep.store.files import DATABASE, flush_folder, lock_folder, size_of
 from davkeep.store.opening import connect
 
@@ -44,7 +45,7 @@ def back_up(
         with _replacing(file) as (staged, descriptor):
             _copy(connection, guard, staged, descriptor, pause)
             os.pwrite(descriptor, _PLAIN, _FORMAT_OFFSET)
-            _check(staged)
+            _finish(staged)
             os.fsync(descriptor)
         flush_folder(file.parent)
     except sqlite3.DatabaseError as error:
@@ -117,8 +118,11 @@ def _copy(
         connection.backup(target, pages=SLICE, progress=between)
 
 
-def _check(staged: Path) -> None:
+def _finish(staged: Path) -> None:
+    """Let it know that it is a copy, and look whether it is whole."""
     with closing(_opened(staged)) as copy:
+        meta.put(copy, meta.COPIED, "1")
+        meta.remove(copy, meta.CLOSED)
         found = copy.execute("PRAGMA quick_check(1)").fetchall()
     if found != [("ok",)]:
         raise sqlite3.DatabaseError(str(found[0][0]))

@@ -96,13 +96,12 @@ class Database:
         #: Whether it is noted that the last process has ended in order.
         self._is_marked = found.is_marked
         self._boot = meta.boot_id()
-        #: Whether the machine went down with the last process, as far as is known: what was not
-        #: flushed may be lost then.
-        self.has_lost_power = (
-            bool(found.taken)
-            and not found.is_marked
-            and (not self._boot or found.boot != self._boot)
-        )
+        #: Whether a backup was put in its place: what came after that is known to nobody.
+        self.is_copy = found.is_copy
+        is_other_life = not found.is_marked and (not self._boot or found.boot != self._boot)
+        #: Whether the machine went down with the last process, as far as is known, or the database
+        #: is a copy: what is hidden in the shares may have lost its records then.
+        self.has_lost_records = bool(found.taken) and (is_other_life or self.is_copy)
         self._advance(found.taken)
 
     def __enter__(self) -> Self:
@@ -136,16 +135,17 @@ class Database:
         with suppress(StoreError), self.transaction() as connection:
             if is_wanted:
                 meta.put(connection, meta.CLOSED, "1")
-                if not self.has_lost_power:
+                if not self.has_lost_records:
                     meta.put(connection, meta.BOOT, self._boot)
             else:
                 meta.remove(connection, meta.CLOSED)
 
     def note_whole(self) -> None:
-        """Whatever a loss of power had left behind is found: the next start need not look again."""
+        """All that had lost its records is found: the next start need not look again."""
         with self.transaction(durable=False) as connection:
             meta.put(connection, meta.BOOT, self._boot)
-        self.has_lost_power = False
+            meta.remove(connection, meta.COPIED)
+        self.has_lost_records = False
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:

@@ -9,21 +9,23 @@ from davkeep.store.errors import StateBroken
 
 #: The keys. `CLOSED` is there from an end in order until the first change after it; `INSTANCE` has
 #: the name of `store.instance`; `BOOT` tells in which life of the machine it was last known that
-#: no loss of power had left anything behind.
-CLOSED, INSTANCE, BOOT = "closed", "instance", "boot"
+#: no loss of power had left anything behind; `COPIED` is in a backup, and in what was made from
+#: one until all that is hidden in the shares is known again.
+CLOSED, INSTANCE, BOOT, COPIED = "closed", "instance", "boot", "copied"
 
 #: The kernel's name of the machine's life, another one after each start (random(4)).
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Examined(NamedTuple):
-    """How many steps of the schema were taken, whether the last process ended in order, and in
-    which life of the machine.
+    """How many steps of the schema were taken, whether the last process ended in order, in which
+    life of the machine, and whether all of it was restored from a backup.
     """
 
     taken: int
     is_marked: bool
     boot: str | None
+    is_copy: bool
 
 
 def boot_id() -> str:
@@ -67,7 +69,8 @@ def examine(connection: sqlite3.Connection, name: str) -> Examined:
         _look_quickly(connection, tables)
     elif taken:
         _look_thoroughly(connection, name)
-    return Examined(taken, is_marked, get(connection, BOOT) if has_meta else None)
+    boot = get(connection, BOOT) if has_meta else None
+    return Examined(taken, is_marked, boot, has_meta and get(connection, COPIED) is not None)
 
 
 def _look_quickly(connection: sqlite3.Connection, tables: Iterable[str]) -> None:

@@ -288,6 +288,10 @@ class Rename(Change):
 
     def look(self, names: Names) -> Standing:
         there = number(names.destination)
+        if self.old is not None and self.old.number == self.new.number:
+            # Two file systems, between which nothing is renamed.
+            is_before = self.new.is_at(names.source) and self.old.is_at(names.destination)
+            return Standing.BEFORE if is_before else Standing.UNKNOWN
         if there == self.new.number:
             return Standing.AFTER
         if not self.new.is_at(names.source):

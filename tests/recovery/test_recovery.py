@@ -382,6 +382,11 @@ def test_what_is_neither_old_nor_new_is_unknown(ground: Any) -> None:
         make(ground.folder, {"a": {}})
         assert Rename(new).look(names) is Standing.UNKNOWN
         assert HideTree(old).look(names) is Standing.UNKNOWN
+        # One number on two file systems says nothing of a rename.
+        here, there = (Inode.of(_status(ground, name)) for name in "ab")
+        assert Rename(here, Inode(here.number, 0)).look(names) is Standing.UNKNOWN
+        twice = Names("staged", (fd, "b"), (fd, "b"))
+        assert Rename(there, there).look(twice) is Standing.BEFORE
         _renamed(ground, "staged", "staged.old")
         assert Rename(new, old).look(names) is Standing.UNKNOWN
     finally:

@@ -34,21 +34,48 @@ def test_orphans_go_wherever_they_are(ground: Any) -> None:
     assert (ground.folder / "file").read_bytes() == b"f"
 
 
-def test_what_is_known_stays(ground: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """What bears the name of work under way, of a record or of an upload in ranges; and what may
-    be the only copy of something.
-    """
+def test_what_is_known_stays(ground: Any) -> None:
+    """What bears the name of work under way, of a record or of an upload in ranges."""
     make(ground.folder, {"a": TREE})
     page, control = ground.page("COPY", "a", "b")
     page.staging()
     row = StoredUpload(f"{MINE}put-u", ground.path("a/u"), "ann", "", 3, None, "1", 1.0)
     ground.stored.uploads.add(row)
     names = [control.staging_name, f"{MINE}put-u", f"{MINE}put-now", f"{MINE}put-now.part"]
-    names += [f"{MINE}5.gone", f"{MINE}6.old"]
     make(ground.folder / "a", dict.fromkeys(names, b"1"))
     assert _swept(ground, f"{MINE}put-now").removed == 0
     assert ground.hidden() == sorted(names)
-    assert f"{MINE}5.gone is hidden and unknown" in caplog.text
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_what_may_be_the_only_copy_stays_after_a_restored_backup(
+    ground: Any, caplog: pytest.LogCaptureFixture, is_copy: bool
+) -> None:
+    """Its record may have come later than the backup; and each start says so until it is gone.
+
+    Without one, what was purged has come back after a loss of power.
+    """
+    names = [f"{MINE}5.gone", f"{MINE}6.old"]
+    make(ground.folder, dict.fromkeys(names, b"1"))
+    if is_copy:
+        ground.database.back_up(ground.folder / "backup", lambda: None)
+        ground.opened.close()
+        (ground.folder / "backup").replace(ground.state / "davkeep.sqlite3")
+        ground.boot()
+        assert ground.database.has_lost_records
+    for _ in range(2):
+        _swept(ground)
+    assert ground.hidden() == (names if is_copy else [])
+    assert (f"{MINE}5.gone is hidden and unknown" in caplog.text) is is_copy
+    if is_copy:
+        for name in names:
+            (ground.folder / name).unlink()
+        ground.boot()
+        assert ground.database.has_lost_records
+        for _ in Sweep(ground.journal, ground.stored, MINE, str.isdigit).steps([]):
+            pass
+        ground.boot()
+        assert not ground.database.has_lost_records
 
 
 def test_what_cannot_be_read_is_passed_over(ground: Any, monkeypatch: pytest.MonkeyPatch) -> None:

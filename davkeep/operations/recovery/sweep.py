@@ -1,8 +1,13 @@
 """Finding what a loss of power left hidden without a record.
 
 A record, or the note of an upload's folder, that only has to survive the end of the process is not
-flushed (``operations.page``), so a loss of power may take it and leave what was staged. That is
-looked for in the whole of every share, while the server serves.
+flushed (``operations.page``), so a loss of power may take it and leave what was staged. And purging
+is not flushed, so what was purged may be there again, after the end of its record was flushed. Both
+are looked for in the whole of every share, while the server serves.
+
+Nothing of that is needed: a record that hides what was there before is flushed first, and goes only
+after that is back on its disk or is to be purged. But after a backup of the state was restored, a
+record may be missing that came later; then what may be the only copy of something stays.
 """
 
 import logging
@@ -37,13 +42,13 @@ class Sweep:
         self._stored = stored
         self._prefix = prefix
         self._is_in_use = is_in_use
-        #: How many entries were removed.
-        self.removed = 0
+        #: How many entries were removed, and how many stay because they may be the only copies.
+        self.removed = self.kept = 0
 
     def steps(self, roots: Iterable[str]) -> Steps:
         """Search below each of ``roots``, and remove what belongs to nobody.
 
-        If all of them are there, the next start need not search again.
+        If all of them are there, and nothing is kept, the next start need not search again.
         """
         is_whole = True
         for root in roots:
@@ -58,7 +63,7 @@ class Sweep:
                     yield from self._remove(*found)
                 yield None
         _log.info("%d hidden entries were removed that had lost their records", self.removed)
-        if is_whole:
+        if is_whole and not self.kept:
             self._note_whole()
 
     def _note_whole(self) -> None:
@@ -74,9 +79,9 @@ class Sweep:
             return False
         if self._journal.is_kept(bare.removeprefix(self._prefix)):
             return False
-        if dot + suffix in (OLD, GONE):
-            # Only a record that was flushed hides what was there before.
+        if dot + suffix in (OLD, GONE) and self._stored.database.is_copy:
             _log.warning("%s is hidden and unknown: look at it, and move or remove it", name)
+            self.kept += 1
             return False
         return True
 
