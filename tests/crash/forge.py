@@ -20,7 +20,7 @@ from crash.faults import FAULTS
 from crash.points import Points, install
 from davkeep import app
 from davkeep.operations.operation import Operation
-from davkeep.settings.load import load
+from davkeep.settings.load import Overrides, load
 
 #: The longest plan, in bytes.
 PLAN = 65_536
@@ -72,7 +72,7 @@ def serve(plan: dict[str, Any], channel: socket.socket) -> None:
     if plan["fault"] is not None:
         FAULTS[plan["fault"]].commit(plan["is_recovery"])
     _tell_ends(teller, points)
-    app.serve(load(plan["config"]))
+    app.serve(load(plan["config"], Overrides(port=0)))
 
 
 def _tell_ends(teller: Teller, points: Points) -> None:

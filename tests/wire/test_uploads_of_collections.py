@@ -112,7 +112,7 @@ def test_a_removal_that_is_taken_back(serve: Serve, root: Path, tmp_path: Path, 
     with wire(server) as client, wire(server) as other:
         client.send("DELETE", "/a")
         assert client.interim() == 102
-        assert arrived(other, "/a/file") == -1
+        until(lambda: arrived(other, "/a/file") == -1, "it is out of sight")
         (told,) = [each for each in Onlooker(server.url).list() if each["status"] is None]
         assert Onlooker(server.url).cancel(told["id"]).status_code == 202
         assert client.response().status == 409
