@@ -43,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let the store fail at every statement of every request, not at some (some minutes)",
     )
     group.addoption(
+        "--kills",
+        type=int,
+        help="how many servers are killed at random moments (1000: half an hour)",
+    )
+    group.addoption(
         "--write-figures",
         action="store_true",
         help="write what the tests of crashes and of lost power come to into docs/durability.md",

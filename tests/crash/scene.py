@@ -126,6 +126,15 @@ class Scene:
                     path, url=f"{url}/{name}", depth="0", scope="exclusive", timeout=None
                 ).token
 
+    def empty(self, collections: list[str]) -> None:
+        """Begin anew with nothing but these collections in each share."""
+        shutil.rmtree(self.state, ignore_errors=True)
+        shutil.copytree(self.template, self.state)
+        for share in (self.here, self.there):
+            _empty(share)
+            for name in collections:
+                (share / name).mkdir()
+
     def reset(self) -> State:
         """Make everything as it was; return it."""
         shutil.rmtree(self.state, ignore_errors=True)

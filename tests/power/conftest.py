@@ -1,6 +1,7 @@
 """One forge and one ground for each kind of disks, and the figures that the tests come to."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from power.layouts import LAYOUTS, Ground
 from power.run import Trial
 
 FIGURES = pytest.StashKey[Figures]()
+KILLS = pytest.StashKey[Counter[str]]()
 
 #: Makes a trial on disks of a layout: ``trial("ext4", fault=None)``.
 MakeTrial = Callable[..., Trial]
@@ -76,10 +78,20 @@ def figures(pytestconfig: pytest.Config) -> Figures:
     return pytestconfig.stash.setdefault(FIGURES, Figures())
 
 
+@pytest.fixture(scope="session")
+def kill_figures(pytestconfig: pytest.Config) -> Counter[str]:
+    """What is counted of servers that are killed."""
+    return pytestconfig.stash.setdefault(KILLS, Counter())
+
+
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print the figures."""
+    kills = config.stash.get(KILLS, None)
+    if kills is not None:
+        told = ", ".join(f"{number:,} {what}" for what, number in kills.items())
+        terminalreporter.write_line(f"\n{told}")
     figures = config.stash.get(FIGURES, None)
     if figures is None:
         return

@@ -129,7 +129,7 @@ def _check(plan: dict[str, Any], ground: Ground, channel: socket.socket) -> None
     try:
         for number in range(plan["starts"]):
             told["log"].append(_start(plan, ground, _PATIENCE if number == 0 else 0.0))
-            told["looks"].append(_look(ground))
+            told["looks"].append(look(ground))
     except AssertionError as error:
         told["error"] = str(error)
     if "btrfs" in {kind.name for kind in ground.layout.kinds}:
@@ -182,7 +182,7 @@ def _hidden(ground: Ground) -> list[str]:
     ]
 
 
-def _look(ground: Ground) -> dict[str, Any]:
+def look(ground: Ground) -> dict[str, Any]:
     """Everything that a client may rely on, by real path, and what should not be there."""
     names = {}
     for share in (ground.here, ground.there):

@@ -104,7 +104,7 @@ class Trial(Closing):
             clients = [Client(name, victim.url, clock) for name in names]
             for client in clients:
                 opened.callback(client.close)
-            reader = threading.Thread(target=_read_on, args=(victim,), daemon=True)
+            reader = threading.Thread(target=read_on, args=(victim,), daemon=True)
             reader.start()
             use(clients)
         reader.join()
@@ -163,7 +163,7 @@ class Trial(Closing):
         return folder
 
 
-def _read_on(victim: Victim) -> None:
+def read_on(victim: Victim) -> None:
     """Read what the server logs, so that it never waits for us; ends when it is killed."""
     try:
         while True:
@@ -179,19 +179,19 @@ def judged(seen: Seen, recording: Recording, ground: Ground) -> list[str]:
     wrong = [line for log in seen.log for line in log if "Traceback" in line]
     worlds = [paths_in(look, ground.here, ground.there) for look in seen.looks]
     wrong += [f"a record is left: {record}" for record in seen.looks[-1]["records"]]
-    first = _without_hidden(worlds[0])
+    first = without_hidden(worlds[0])
     names = {client.name for client in recording.clients}
     strays = differences(first, World({"there": None}), lambda path: owner_of(path) not in names)
     wrong += [f"nobody's: {stray}" for stray in strays if not stray.startswith("nodes there:")]
     for client in recording.clients:
-        wrong += _judged_client(first, client, seen.loss.moment)
+        wrong += judged_client(first, client, seen.loss.moment)
     if len(worlds) > 1:
         changed = differences(worlds[1], worlds[0], lambda path: True)
         wrong += [f"the second start changed something: {change}" for change in changed]
     return wrong
 
 
-def _without_hidden(world: World) -> World:
+def without_hidden(world: World) -> World:
     """The same without hidden entries, which are counted by themselves."""
 
     def shown(path: str) -> bool:
@@ -204,7 +204,8 @@ def _without_hidden(world: World) -> World:
     )
 
 
-def _judged_client(found: World, client: Client, moment: int) -> list[str]:
+def judged_client(found: World, client: Client, moment: int) -> list[str]:
+    """What a client was answered and does not find, in words; nothing if all is well."""
     possible = client.possible(moment)
 
     def is_its(path: str) -> bool:
