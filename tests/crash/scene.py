@@ -99,7 +99,9 @@ class Scene:
         self.config = folder / "davkeep.yaml"
         mapping = {"/": str(self.here), "/there": str(self.there)}
         block = {"state": str(self.state), "fsync": True, "operations": {"grace": 5}}
-        self.config.write_text(yaml.safe_dump({"provider_mapping": mapping, "davkeep": block}))
+        self.config.write_text(
+            yaml.safe_dump({"provider_mapping": mapping, "port": 0, "davkeep": block})
+        )
         #: Lock token of each locked path.
         self.tokens: dict[bytes, str] = {}
         self._make_state()
