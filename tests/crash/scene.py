@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ RAW = os.fsdecode(b"\xff raw")
 
 #: Path below a share: mode and content; None for a collection, text for a symbolic link.
 Tree = dict[str, tuple[int, bytes | str | None]]
+
+#: Answers a SELECT.
+Rows = Callable[[str], Iterable[tuple[Any, ...]]]
 
 SOURCE: Tree = {
     "src": (0o750, None),
@@ -144,18 +148,28 @@ class Scene:
             plant(share, SOURCE | OLD | FILES)
         return self.look()
 
-    def look(self) -> State:
-        """What there is now; hidden entries, and records of the journal, are seen as well."""
+    def look(self, rows: Rows | None = None) -> State:
+        """What there is now; hidden entries, and records of the journal, are seen as well.
+
+        ``rows`` asks the database of a server that runs in this process; None: none runs.
+        """
         found = State()
         for share in (self.here, self.there):
             found.names |= snapshot(share)
+        if rows is not None:
+            self._ask(rows, found)
+            return found
         with closing(sqlite3.connect(self.state / "davkeep.sqlite3")) as database:
-            for path, name, value in database.execute("SELECT path, name, value FROM properties"):
-                found.properties.setdefault(path, {})[name] = value
-            found.locks = dict(database.execute("SELECT path, token FROM locks"))
-            for (stage,) in database.execute("SELECT stage FROM journal"):
-                found.names[b"journal"] = (stage,)
+            self._ask(lambda question: database.execute(question).fetchall(), found)
         return found
+
+    @staticmethod
+    def _ask(rows: Rows, found: State) -> None:
+        for path, name, value in rows("SELECT path, name, value FROM properties"):
+            found.properties.setdefault(path, {})[name] = value
+        found.locks = dict(rows("SELECT path, token FROM locks"))
+        for (stage,) in rows("SELECT stage FROM journal"):
+            found.names[b"journal"] = (stage,)
 
 
 def _empty(folder: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from urllib.parse import unquote_to_bytes
 
 from crash.actions import ACTIONS, NEW_TIME, Action
-from crash.scene import Scene, State
+from crash.scene import Rows, Scene, State
 from harness.dav import LOCK, setting
 from harness.wire import Wire
 
@@ -101,9 +101,9 @@ REQUESTS: list[Action] = [
 ]  # fmt: skip
 
 
-def look(scene: Scene, action: Action | None = None) -> State:
+def look(scene: Scene, rows: Rows, action: Action | None = None) -> State:
     """What there is now; times and tokens that nobody can know beforehand left out."""
-    found = scene.look()
+    found = scene.look(rows)
     known = set(scene.tokens.values())
     for path, token in found.locks.items():
         found.locks[path] = token if token in known else NEW_TOKEN
