@@ -38,12 +38,6 @@ class Removal:
         self._ended = self._page.removal(self._hidden, outcome)
         self._is_out = True
 
-    def _forget_hidden(self) -> None:
-        """What a loss of power brings back is removed with the journal's page."""
-        if self._stored.properties.exist_under(self._hidden):
-            with self._stored.database.transaction(durable=False):
-                self._stored.properties.remove(self._hidden)
-
     def settle(self, control: Control) -> None:
         """When the engine is done, however that ended."""
         try:
@@ -58,7 +52,5 @@ class Removal:
             return
         if self._page.is_returning:
             self._page.brought_back(self._hidden, self._ended)
-        elif self._is_out:
-            self._forget_hidden()
-        elif self._share.root.is_there():
+        elif not self._is_out and self._share.root.is_there():
             self._stored.forget_vanished(self._path)

@@ -23,7 +23,7 @@ from davkeep.operations.recovery.books import Books
 from davkeep.store.database import StoreError
 from davkeep.store.journal import Record, Side, Stage
 from davkeep.store.locks import Lock
-from davkeep.trees.changes import Change, MoveAcross, Unlink
+from davkeep.trees.changes import Change, HideTree, MoveAcross, Unlink
 from davkeep.trees.durability import flush_directory
 from davkeep.trees.share import Entry
 from davkeep.trees.witness import UnrecordedError, Witness
@@ -211,10 +211,24 @@ class Page(Witness):
         try:
             if is_late:
                 self._flush()
-            self._journal.erase(self._record.id, durable=self._is_durable and is_late)
+            self._erase(durable=self._is_durable and is_late)
         except OSError as error:
             _log.error("the journal of %s cannot be closed: %s", self._record.id, error)
             self._books.unfinished.owe(self._over())
+
+    def _erase(self, *, durable: bool) -> None:
+        """Forget the operation, and with it what was stored about a tree that is gone for good."""
+        change = self._record.change
+        with self._stored.database.transaction(durable=durable):
+            if self._lies and isinstance(change, HideTree):
+                self._stored.properties.remove(self._hidden)
+            self._journal.erase(self._record.id, durable=durable)
+
+    @property
+    def _hidden(self) -> bytes:
+        """Where the tree is out of sight, or was; the collection above may have moved since."""
+        source, _ = self._journal.sides_of(self._record.id) or (self._record.source, None)
+        return os.fsencode(os.path.join(os.path.dirname(source.path), self._record.staging))
 
     def _left(self) -> Record:
         """The record of what could not be tidied up: of something staged, that it is over."""

@@ -74,7 +74,6 @@ STORED = {
         "flush /",
         "commit, flushed + store hidden + journal effective",
         "remove STAGING",
-        "commit",
         ERASED,
     ],
     "delete-file": [
