@@ -8,7 +8,7 @@ from functools import partial
 from davkeep.operations.debts import Debt, Debts
 from davkeep.operations.stored import ShareAbsentError, Stored
 from davkeep.store.departed import DepartedFile
-from davkeep.store.journal import Side
+from davkeep.store.record import Side
 from davkeep.trees.place import Place, place_at
 
 

@@ -21,8 +21,8 @@ from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import Outcome
 from davkeep.operations.recovery.books import Books
 from davkeep.store.database import StoreError
-from davkeep.store.journal import Record, Side, Stage
 from davkeep.store.locks import Lock
+from davkeep.store.record import Record, Side, Stage
 from davkeep.trees.changes import Change, HideTree, MoveAcross, Unlink
 from davkeep.trees.durability import flush_directory
 from davkeep.trees.share import Entry

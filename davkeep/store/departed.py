@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from davkeep.store.files import flush_folder, without_copy_on_write
-from davkeep.store.journal import Side
+from davkeep.store.record import Side
 
 _log = logging.getLogger("davkeep.store")
 

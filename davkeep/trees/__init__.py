@@ -8,7 +8,8 @@ one file system, ``across`` several), ``remove``, ``upload`` (PUT) and ``collect
     ahead                      files that other threads copy meanwhile
     staging, purge, emptying   the hidden entry, the swap, and getting rid of what was replaced
     removable, mounts, statx   what stands in the way of a removal
-    witness, remains           what is told before names change; what a crash left of it
+    witness, changes, traces   what is told before names change: each kind, and how it is undone
+    remains, orphans           what a crash left of it; what a loss of power left without a record
     content, attributes        bytes with their holes; modes, times, extended attributes
     descent, durability        walking with few descriptors; bringing it to the disk
     renames, system            system calls that Python lacks, and what is done without them

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from davkeep.trees.build import Build
-from davkeep.trees.changes import Inode, MoveAcross
+from davkeep.trees.changes import MoveAcross
 from davkeep.trees.durability import flush_directory
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.names import GONE, Name
@@ -20,6 +20,7 @@ from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
+from davkeep.trees.traces import Inode
 
 
 def move_across(
@@ -48,7 +49,7 @@ def move_across(
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
         control.witness.changing(
             MoveAcross(
-                Inode.of(staging.status()), Inode.found(destination.find()), Inode.of(before)
+                Inode.of(staging.status()), Inode.found(destination.find()), source=Inode.of(before)
             )
         )
         swap.make(existed=existing is not None)

@@ -20,11 +20,10 @@ touched, but that an original which was hidden, and whose name is free, comes ba
 import os
 import stat
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import ClassVar
 
-from davkeep.trees.durability import flush_directory
 from davkeep.trees.names import GONE, OLD, Name
 from davkeep.trees.remains import (
     hide,
@@ -36,6 +35,7 @@ from davkeep.trees.remains import (
     return_to,
 )
 from davkeep.trees.statx import time_of_birth
+from davkeep.trees.traces import Inode, Names
 
 
 class Standing(Enum):
@@ -46,54 +46,6 @@ class Standing(Enum):
     PARTLY = auto()
     """A removal member by member was cut off; what is gone is gone."""
     UNKNOWN = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Inode:
-    """What an entry was: its number, in decimal, and its permission bits."""
-
-    number: str
-    mode: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "Inode":
-        """That of a status."""
-        return cls(str(status.st_ino), status.st_mode & 0o7777)
-
-    @classmethod
-    def found(cls, status: os.stat_result | None) -> "Inode | None":
-        """The same; None for nothing."""
-        return None if status is None else cls.of(status)
-
-    def is_at(self, name: Name | None) -> bool:
-        """Whether a name leads to it now."""
-        return number(name) == self.number
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names that a change is about, in open directories; a side is None if its directory is
-    gone. ``fsync``: whether names that were changed are flushed.
-    """
-
-    staging: str
-    source: Name | None
-    destination: Name | None = None
-    fsync: bool = True
-
-    def by_source(self, suffix: str = "") -> Name | None:
-        """A hidden name beside the source."""
-        return None if self.source is None else (self.source[0], self.staging + suffix)
-
-    def by_destination(self, suffix: str = "") -> Name | None:
-        """A hidden name beside the destination."""
-        return None if self.destination is None else (self.destination[0], self.staging + suffix)
-
-    def flush(self, *sides: Name | None) -> None:
-        """Flush the directories of ``sides``, in this order."""
-        for side in sides:
-            if self.fsync and side is not None:
-                flush_directory(side[0])
 
 
 #: A hidden name, the name that its entry came from, and what that entry is.
@@ -170,29 +122,18 @@ class _Placing(Change):
         return self.old is None
 
     def look(self, names: Names) -> Standing:
-        final, aside = names.destination, names.by_destination(OLD)
+        final = names.destination
         here = number(final)
         if here == self.new.number:
             return Standing.AFTER
         if self.old is not None and here == self.old.number:
             return Standing.BEFORE
-        # Where renames know no flags, an empty directory may stand in for the new name.
         is_free = here is None or (self.new.is_at(names.by_destination()) and is_stand_in(final))
-        is_before = self.old is None or self.old.is_at(aside)
-        return Standing.BEFORE if is_free and is_before else Standing.UNKNOWN
+        return _before_if(is_free, self.old, names)
 
     def undo(self, names: Names) -> None:
-        self._take_back(names)
+        _give_back(self.old, names)
         names.flush(names.destination)
-
-    def _take_back(self, names: Names) -> None:
-        final, aside = names.destination, names.by_destination(OLD)
-        if self.old is not None and self.old.is_at(final):
-            remove_stand_in(aside)
-            return
-        remove_stand_in(final)
-        if self.old is not None:
-            return_to(aside, final)
 
     def originals(self, names: Names) -> list[Original]:
         final = names.destination
@@ -234,7 +175,7 @@ class MoveAcross(_Placing):
     """
 
     kind: ClassVar[str] = "across"
-    source: Inode = Inode("0", 0)
+    source: Inode = field(kw_only=True)
     in_place: bool = False
 
     @property
@@ -247,7 +188,7 @@ class MoveAcross(_Placing):
         if self.source.is_at(names.source):
             in_place = not hide(names.source, names.by_source(GONE))
             names.flush(names.source)
-        return MoveAcross(self.new, self.old, self.source, in_place)
+        return replace(self, in_place=in_place)
 
     def undo(self, names: Names) -> None:
         # First what may be the only copy.
@@ -258,7 +199,7 @@ class MoveAcross(_Placing):
         else:
             remove_stand_in(gone)
         names.flush(names.source)
-        self._take_back(names)
+        _give_back(self.old, names)
         names.flush(names.destination)
 
     def originals(self, names: Names) -> list[Original]:
@@ -299,8 +240,7 @@ class Rename(Change):
         if self.old is not None and there == self.old.number:
             return Standing.BEFORE
         is_free = there is None or is_stand_in(names.destination)
-        is_before = self.old is None or self.old.is_at(names.by_destination(OLD))
-        return Standing.BEFORE if is_free and is_before else Standing.UNKNOWN
+        return _before_if(is_free, self.old, names)
 
     def complete(self, names: Names) -> "Rename":
         source = names.source
@@ -313,13 +253,7 @@ class Rename(Change):
         return self
 
     def undo(self, names: Names) -> None:
-        final, aside = names.destination, names.by_destination(OLD)
-        if self.old is not None and self.old.is_at(final):
-            remove_stand_in(aside)
-        else:
-            remove_stand_in(final)
-            if self.old is not None:
-                return_to(aside, final)
+        _give_back(self.old, names)
         self._restore_modes(names)
         names.flush(names.source, names.destination)
 
@@ -437,6 +371,26 @@ KINDS: dict[str, type[Change]] = {
     each.kind: each
     for each in (SwapIn, MoveAcross, Rename, Respell, HideTree, Unlink, RemoveMembers)
 }
+
+
+def _before_if(is_free: bool, old: Inode | None, names: Names) -> Standing:
+    """Where the destination's name ``is_free``: whether what it is to be given back is at hand.
+
+    Where renames know no flags, an empty directory may stand in for the new name.
+    """
+    is_before = old is None or old.is_at(names.by_destination(OLD))
+    return Standing.BEFORE if is_free and is_before else Standing.UNKNOWN
+
+
+def _give_back(old: Inode | None, names: Names) -> None:
+    """Give the destination's name back to what had it, or to nothing."""
+    final, aside = names.destination, names.by_destination(OLD)
+    if old is not None and old.is_at(final):
+        remove_stand_in(aside)
+        return
+    remove_stand_in(final)
+    if old is not None:
+        return_to(aside, final)
 
 
 def _unlink_second_name(name: Name | None) -> None:

@@ -8,13 +8,14 @@ import os
 from contextlib import ExitStack
 
 from davkeep.trees.build import Build
-from davkeep.trees.changes import Inode, SwapIn
+from davkeep.trees.changes import SwapIn
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.purge import purge
 from davkeep.trees.relation import is_case_variant, refuse_nesting
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce
 from davkeep.trees.steps import Control, Result, Steps
+from davkeep.trees.traces import Inode
 
 
 def copy(

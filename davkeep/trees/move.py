@@ -6,7 +6,7 @@ import stat
 from contextlib import ExitStack
 
 from davkeep.trees.across import move_across
-from davkeep.trees.changes import Inode, Rename, Respell
+from davkeep.trees.changes import Rename, Respell
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.purge import purge
 from davkeep.trees.relation import is_case_variant, is_same_name, refuse_nesting
@@ -14,6 +14,7 @@ from davkeep.trees.renaming import Renaming
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import announce
 from davkeep.trees.steps import Control, Result, Steps
+from davkeep.trees.traces import Inode
 
 
 def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool) -> Steps:

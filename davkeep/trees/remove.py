@@ -7,7 +7,7 @@ import stat
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 
-from davkeep.trees.changes import HideTree, Inode, RemoveMembers, Unlink
+from davkeep.trees.changes import HideTree, RemoveMembers, Unlink
 from davkeep.trees.emptying import Emptying
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.names import Name
@@ -17,6 +17,7 @@ from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
+from davkeep.trees.traces import Inode
 from davkeep.trees.witness import UnrecordedError
 
 #: All of it is gone, as far as anybody sees.

@@ -9,9 +9,10 @@ from davkeep.operations.recovery import case
 from davkeep.operations.recovery.case import Case
 from davkeep.operations.stored import Stored
 from davkeep.store.database import Database
-from davkeep.store.journal import Journal, Stage
+from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.store.record import Stage
 from davkeep.trees import across, build, changes, copy, move, remove, staging, upload
 from davkeep.trees.members import TreeCopy
 

@@ -14,23 +14,16 @@ from davkeep.app import make_site, recover
 from davkeep.operations import Operation, Page, State
 from davkeep.operations.stored import ShareAbsentError
 from davkeep.settings.load import load
-from davkeep.store.journal import Folder, Stage
-from davkeep.trees import changes, remains
-from davkeep.trees.changes import (
-    KINDS,
-    HideTree,
-    Inode,
-    MoveAcross,
-    Names,
-    Rename,
-    Standing,
-    SwapIn,
-)
+from davkeep.store.journal import Folder
+from davkeep.store.record import Stage
+from davkeep.trees import remains, traces
+from davkeep.trees.changes import KINDS, HideTree, MoveAcross, Rename, Standing, SwapIn
 from davkeep.trees.copy import copy
 from davkeep.trees.place import place_at
 from davkeep.trees.remove import remove
 from davkeep.trees.share import Share
 from davkeep.trees.steps import Control
+from davkeep.trees.traces import Inode, Names
 from harness.dav import make
 from harness.disks import folder_in_memory
 from harness.restarting import Restarting
@@ -377,7 +370,12 @@ def test_what_is_neither_old_nor_new_is_unknown(ground: Any) -> None:
         assert SwapIn(new, old).look(names) is Standing.UNKNOWN
         assert Rename(new).look(names) is Standing.UNKNOWN
         make(ground.folder, {"b": {}, "staged": {}})
-        for change in (SwapIn(new), SwapIn(new, old), Rename(new), MoveAcross(new, old)):
+        for change in (
+            SwapIn(new),
+            SwapIn(new, old),
+            Rename(new),
+            MoveAcross(new, old, source=new),
+        ):
             assert change.look(names) is Standing.UNKNOWN
         make(ground.folder, {"a": {}})
         assert Rename(new).look(names) is Standing.UNKNOWN
@@ -462,7 +460,7 @@ def across(ground: Any) -> Iterator[Any]:
         staged = memory / control.staging_name
         shutil.copytree(ground.folder / "a", staged)
         inodes = [Inode.of(path.stat()) for path in (staged, ground.folder / "a")]
-        page.changing(MoveAcross(inodes[0], None, inodes[1]))
+        page.changing(MoveAcross(inodes[0], None, source=inodes[1]))
         yield control, memory
 
 
@@ -507,7 +505,7 @@ def test_the_source_goes_only_after_the_destination_is_on_its_disk(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(changes, "flush_directory", refused)
+        patched.setattr(traces, "flush_directory", refused)
         (found,) = ground.recover()
         assert found.state is State.INTERRUPTED
         assert (ground.folder / "a/s/g").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from davkeep.store import departed
 from davkeep.store.departed import DepartedFile, DepartedFull
-from davkeep.store.journal import Side
+from davkeep.store.record import Side
 
 ONE = Side(os.fsdecode(b"/share/\xff\n1"), "/share", "2")
 TWO = Side("/share/" + "2" * 300, "/share", "2")

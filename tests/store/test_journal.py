@@ -9,20 +9,11 @@ import pytest
 
 from davkeep.store import journal as journal_module
 from davkeep.store.database import Database, StoreError
-from davkeep.store.journal import (
-    NEXT,
-    Folder,
-    IllegalStage,
-    ImpossibleRecord,
-    Journal,
-    Record,
-    Side,
-    Stage,
-)
+from davkeep.store.journal import Folder, Journal
+from davkeep.store.record import NEXT, IllegalStage, ImpossibleRecord, Record, Side, Stage, encoded
 from davkeep.trees.changes import (
     Change,
     HideTree,
-    Inode,
     MoveAcross,
     RemoveMembers,
     Rename,
@@ -30,6 +21,7 @@ from davkeep.trees.changes import (
     SwapIn,
     Unlink,
 )
+from davkeep.trees.traces import Inode
 
 
 def _record(id: str, path: str, stage: Stage = Stage.CHANGING, created: float = 1.0) -> Record:
@@ -171,7 +163,7 @@ def _set(journal: Journal, stage: Stage) -> None:
     with journal._database.transaction() as connection:
         connection.execute(
             "INSERT INTO journal (id, stage, record) VALUES (?, ?, ?)",
-            ("1", stage.value, journal_module._encoded(_at(stage))),
+            ("1", stage.value, encoded(_at(stage))),
         )
     assert not journal.records().unreadable
 
@@ -202,7 +194,7 @@ def test_an_impossible_record_fails_at_birth(what: dict[str, Any]) -> None:
 CHANGES = [
     SwapIn(Inode("1", 0o755), Inode("2", 0o700), lacks_members=True),
     SwapIn(Inode("1", 0o755)),
-    MoveAcross(Inode("1", 0), Inode("2", 0), Inode("3", 0), in_place=True),
+    MoveAcross(Inode("1", 0), Inode("2", 0), source=Inode("3", 0), in_place=True),
     Rename(Inode("1", 0o644), None),
     Respell(Inode("1", 0o644)),
     HideTree(Inode("1", 0o644)),
@@ -234,7 +226,7 @@ FORMER = {
 }  # fmt: skip
 
 FORMERS = [
-    ({}, MoveAcross(Inode("5", 0o755), None, Inode("6", 0o700))),
+    ({}, MoveAcross(Inode("5", 0o755), None, source=Inode("6", 0o700))),
     ({"action": "rename"}, Rename(Inode("5", 0o755))),
     ({"action": "itself"}, Respell(Inode("5", 0o755))),
     (

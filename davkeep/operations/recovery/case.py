@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from davkeep.operations.operation import Operation
 from davkeep.operations.recovery.findings import Finding, finding_of, operation_of
 from davkeep.operations.stored import ShareAbsentError, Stored
-from davkeep.store.journal import Journal, Record, Side, Stage
-from davkeep.trees.changes import Change, HideTree, MoveAcross, Names, Standing
+from davkeep.store.journal import Journal
+from davkeep.store.record import Record, Side, Stage
+from davkeep.trees.changes import Change, HideTree, MoveAcross, Standing
 from davkeep.trees.names import GONE, OLD, Name
 from davkeep.trees.place import Place, place_at
 from davkeep.trees.purge import purge, purge_in_sight
 from davkeep.trees.remains import number, open_folder
 from davkeep.trees.steps import Control
+from davkeep.trees.traces import Names
 
 _log = logging.getLogger("davkeep.recovery")
 

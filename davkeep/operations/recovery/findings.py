@@ -5,7 +5,7 @@ from enum import Enum
 from davkeep.operations.operation import Operation
 from davkeep.operations.outcome import MemberFailure, Outcome, interrupted
 from davkeep.operations.state import State
-from davkeep.store.journal import Record, Stage
+from davkeep.store.record import Record, Stage
 
 
 class Finding(Enum):

@@ -10,7 +10,7 @@ from davkeep.operations.recovery.case import Case
 from davkeep.operations.recovery.uploads import Uploads
 from davkeep.operations.upkeep import Steps, Upkeep
 from davkeep.store.database import StoreError
-from davkeep.store.journal import Record
+from davkeep.store.record import Record
 
 _log = logging.getLogger("davkeep.recovery")
 

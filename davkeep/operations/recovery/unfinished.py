@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 from davkeep.operations.debts import Debt, Debts
 from davkeep.operations.recovery.case import Case, Desk
-from davkeep.store.journal import SETTLED, Record
+from davkeep.store.record import SETTLED, Record
 
 
 class Unfinished:

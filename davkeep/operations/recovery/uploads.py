@@ -12,7 +12,8 @@ from collections.abc import Collection, Generator, Iterable
 
 from davkeep.operations.stored import Stored
 from davkeep.store.database import StoreError
-from davkeep.store.journal import Folder, Journal, is_share
+from davkeep.store.journal import Folder, Journal
+from davkeep.store.record import is_share
 from davkeep.store.uploads import StoredUpload
 from davkeep.trees.closing import Closing
 from davkeep.trees.names import Name
