@@ -11,17 +11,11 @@ from davkeep.operations import Page
 from davkeep.store.journal import Journal
 from harness.dav import LOCK, make, multistatus, setting
 from harness.disks import folder_in_memory
-from harness.restarting import FullDisk, Restarting
+from harness.restarting import Restarting
 from harness.waiting import until
 
 TREE = {"one": b"1", "sub": {"two": b"2"}}
 LOCKINFO = LOCK.format(scope="exclusive").encode()
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
-    """The disk of the state."""
-    return FullDisk(monkeypatch)
 
 
 @pytest.fixture
@@ -60,17 +54,17 @@ def _paint(server: Restarting, *paths: str) -> None:
 
 
 def test_a_move_across_that_was_refused_is_not_done_later(
-    server: Restarting, disk: FullDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """507 at the effective point; then MKCOL of the destination, stop, start: the source stays."""
     make(_here(tmp_path) / "t", TREE)
-    undo = disk.fill_before(monkeypatch, Page, "transfer")
-    assert server.ask("MOVE", "/t", to="/there/t") == 507
-    undo()
+    with monkeypatch.context() as patched:
+        server.fill_before(patched, Page, "transfer")
+        assert server.ask("MOVE", "/t", to="/there/t") == 507
     assert (_here(tmp_path) / "t/sub/two").read_bytes() == b"2"
     assert server.journal() == ["changing"]
     assert server.ask("MKCOL", "/there/t") == 507
-    disk.is_full = False
+    server.make_room()
     assert server.ask("MKCOL", "/there/t") == 201
     assert server.journal() == []
     server.restart()
@@ -79,15 +73,15 @@ def test_a_move_across_that_was_refused_is_not_done_later(
 
 
 def test_a_move_that_was_refused_and_done_again_keeps_what_was_stored_since(
-    server: Restarting, disk: FullDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """507; room; the same MOVE 201; PROPPATCH, LOCK; stop; start: properties and lock stand."""
     make(_here(tmp_path) / "t", TREE)
     _paint(server, "/t", "/t/one")
-    undo = disk.fill_before(monkeypatch, Page, "transfer")
-    assert server.ask("MOVE", "/t", to="/d") == 507
-    undo()
-    disk.is_full = False
+    with monkeypatch.context() as patched:
+        server.fill_before(patched, Page, "transfer")
+        assert server.ask("MOVE", "/t", to="/d") == 507
+    server.make_room()
     assert server.ask("MOVE", "/t", to="/d") == 201
     _paint(server, "/d/sub/two")
     assert server.ask("LOCK", "/d/one", LOCKINFO) == 200
@@ -97,34 +91,34 @@ def test_a_move_that_was_refused_and_done_again_keeps_what_was_stored_since(
 
 
 def test_what_is_due_is_written_by_itself(
-    server: Restarting, disk: FullDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as there is room, without any request."""
     make(_here(tmp_path) / "t", TREE)
-    undo = disk.fill_before(monkeypatch, Page, "transfer")
-    assert server.ask("COPY", "/t", to="/d") == 507
-    undo()
+    with monkeypatch.context() as patched:
+        server.fill_before(patched, Page, "transfer")
+        assert server.ask("COPY", "/t", to="/d") == 507
     assert server.journal() != []
-    disk.is_full = False
+    server.make_room()
     server.site.upkeep.soon()
     until(lambda: server.journal() == [], "the record is erased")
 
 
 def test_an_end_that_cannot_be_erased_keeps_others_away_but_a_delete(
-    server: Restarting, disk: FullDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """COPY over something is done; its record is due. Elsewhere everything goes on."""
     make(_here(tmp_path), {"t": TREE, "d": {"old": b"o"}, "other": TREE})
-    undo = disk.fill_before(monkeypatch, Journal, "erase")
-    assert server.ask("COPY", "/t", to="/d") == 204
-    undo()
+    with monkeypatch.context() as patched:
+        server.fill_before(patched, Journal, "erase")
+        assert server.ask("COPY", "/t", to="/d") == 204
     assert server.journal() == ["effective"]
     assert server.ask("MKCOL", "/d/new") == 507
     assert server.ask("MKCOL", "/other/new") == 201
     assert server.ask("GET", "/d/one") == 200
     assert server.ask("DELETE", "/d") == 204
     assert not (_here(tmp_path) / "d").exists()
-    disk.is_full = False
+    server.make_room()
     assert server.ask("MKCOL", "/d") == 201
     assert server.journal() == []
     server.restart()
@@ -133,7 +127,7 @@ def test_an_end_that_cannot_be_erased_keeps_others_away_but_a_delete(
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_a_delete_makes_room_whatever_is_full(
-    server: Restarting, disk: FullDisk, tmp_path: Path, is_killed: bool
+    server: Restarting, tmp_path: Path, is_killed: bool
 ) -> None:
     """A tree with properties and locks goes; what is made there anew has neither, also when the
     process was killed before it could write that.
@@ -142,8 +136,8 @@ def test_a_delete_makes_room_whatever_is_full(
     _paint(server, "/t", "/t/sub/two", "/file")
     locked = server.wire.ask("LOCK", "/t/one", {}, LOCKINFO)
     token = locked.fields["Lock-Token"]
-    disk.is_full = True
-    submitted = f"<{server.url}t/one> ({token})"
+    server.fill()
+    submitted = f"<{server.running.url}t/one> ({token})"
     assert server.ask("DELETE", "/t", If=submitted) == 204
     assert server.ask("DELETE", "/file") == 204
     assert sorted(path.name for path in _here(tmp_path).iterdir()) == []
@@ -153,12 +147,12 @@ def test_a_delete_makes_room_whatever_is_full(
     if is_killed:
         kept = tmp_path / "kept"
         shutil.copytree(server.state, kept)
-        disk.is_full = False
+        server.make_room()
         server.stop()
         shutil.rmtree(server.state)
         kept.rename(server.state)
         server.start()
-    disk.is_full = False
+    server.make_room()
     assert server.ask("MKCOL", "/t") == 201
     assert server.ask("PUT", "/t/one", b"new") == 201
     assert server.ask("MKCOL", "/t/sub") == 201
@@ -170,7 +164,7 @@ def test_a_delete_makes_room_whatever_is_full(
 
 
 def test_a_delete_of_a_part_keeps_what_is_stored_about_the_rest(
-    server: Restarting, disk: FullDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What cannot be removed is named, and keeps properties and lock, whatever is full."""
     make(_here(tmp_path) / "t", TREE)
@@ -184,31 +178,31 @@ def test_a_delete_of_a_part_keeps_what_is_stored_about_the_rest(
             raise PermissionError(1, "Operation not permitted")
         unlink(name, dir_fd=dir_fd)
 
-    disk.is_full = True
+    server.fill()
     with monkeypatch.context() as patched:
         patched.setattr(emptying.os, "unlink", refused)
         answer = server.wire.ask("DELETE", "/t")
     assert answer.status == 207
     assert list(multistatus(answer)) == ["/t/sub/two"]
-    disk.is_full = False
+    server.make_room()
     assert server.ask("PUT", "/t/one", b"new") == 201
     assert _colours(server, "/t") == ["/t/sub/two"]
 
 
 def test_a_stale_lock_of_a_deleted_member_is_in_nobodys_way(
-    server: Restarting, disk: FullDisk, tmp_path: Path
+    server: Restarting, tmp_path: Path
 ) -> None:
     """Its row is still there; the collection above can be locked and deleted all the same."""
     make(_here(tmp_path) / "t", TREE)
     token = server.wire.ask("LOCK", "/t/one", {}, LOCKINFO).fields["Lock-Token"]
-    disk.is_full = True
+    server.fill()
     assert server.ask("DELETE", "/t/one", If=f"({token})") == 204
     assert server.ask("DELETE", "/t") == 204
     assert not (_here(tmp_path) / "t").exists()
 
 
 def test_a_cancelled_delete_whose_return_cannot_be_noted(
-    server: Restarting, disk: FullDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Restarting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tree comes back; so do its properties and locks, as soon as there is room."""
     make(_here(tmp_path) / "t", TREE)
@@ -216,7 +210,7 @@ def test_a_cancelled_delete_whose_return_cannot_be_noted(
     from davkeep.trees import remove
 
     def cancelled(*_: Any) -> Iterator[Any]:
-        disk.is_full = True
+        server.fill()
         yield from ()
         raise OSError(5, "Input/output error")
 
@@ -225,7 +219,7 @@ def test_a_cancelled_delete_whose_return_cannot_be_noted(
         assert server.ask("DELETE", "/t") == 500
     assert (_here(tmp_path) / "t/sub/two").exists()
     assert server.ask("MKCOL", "/t/new") == 507
-    disk.is_full = False
+    server.make_room()
     assert server.ask("MKCOL", "/t/new") == 201
     assert _colours(server, "/t") == ["/t", "/t/one"]
     server.restart()

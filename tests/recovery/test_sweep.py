@@ -120,7 +120,7 @@ def test_only_after_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def is_swept(boot_id: str) -> bool:
         boot.write_text(boot_id)
         server.start()
-        server.recovery.wait()
+        server.running.settle()
         is_gone = not list(share.rglob(".davkeep-*"))
         server.stop()
         return is_gone
