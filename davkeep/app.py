@@ -23,7 +23,16 @@ from davkeep.front import front
 from davkeep.keepalive import Settings, planner
 from davkeep.monitor.health import Health
 from davkeep.monitor.resources import Resources
-from davkeep.operations import Books, Lanes, Limits, Outcome, Registry, Stored, most_begun
+from davkeep.operations import (
+    Books,
+    Lanes,
+    Limits,
+    Outcome,
+    Registry,
+    Reservations,
+    Stored,
+    most_begun,
+)
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.recovery.sweep import Sweep
 from davkeep.operations.upkeep import Steps, Upkeep
@@ -110,8 +119,7 @@ def _sweep(site: Site) -> Steps | None:
     """What looks for hidden entries that may have lost their records; None if there can be none."""
     if not site.database.has_lost_records:
         return None
-    prefix = staging_prefix(site.instance)
-    sweep = Sweep(site.journal, site.stored, prefix, site.in_use.__contains__)
+    sweep = Sweep(site.journal, site.stored, site.instance, site.in_use.__contains__)
     spool = site.configuration.davkeep.put.spool
     roots = [provider.share.folder for provider in site.shares.providers]
     return sweep.steps([*roots, *([] if spool is None else [spool])])
@@ -169,13 +177,12 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     stored = Stored(
         database, DeadProperties(database), Locks(database, time.time), StoredUploads(database)
     )
-    journal = Journal(database)
-    departed = DepartedFile(database.folder, flushes=block.fsync)
-    opened.callback(departed.close)
-    books = Books.of(journal, stored, departed, fsync=block.fsync)
+    reservations = Reservations()
+    books = open_books(stored, reservations, opened)
     registry = Registry(
         lanes,
         keep_results=block.operations.keep_results,
+        reservations=reservations,
         debts=books.debts,
         ended=webhooks.ended,
     )
@@ -187,7 +194,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         properties=stored.properties,
         locks=stored.locks,
         stored=stored,
-        journal=journal,
+        journal=books.desk.journal,
         books=books,
         registry=registry,
         uploads=start_uploads(configuration, stored.uploads, instance, opened),
@@ -207,6 +214,14 @@ def open_state(folder: str, *, fsync: bool) -> Database:
         raise
     except OSError as error:
         raise StateRefused(f"{folder}: {error.strerror}") from error
+
+
+def open_books(stored: Stored, reservations: Reservations, opened: ExitStack) -> Books:
+    """Open the journal, and what it could not be told; closed with ``opened``."""
+    database = stored.database
+    departed = DepartedFile(database.folder, flushes=database.flushes)
+    opened.callback(departed.close)
+    return Books.of(Journal(database), stored, departed, reservations, fsync=database.flushes)
 
 
 def start_upkeep(database: Database, opened: ExitStack) -> Upkeep:

@@ -1,5 +1,6 @@
 """What is stored about names that are deleted while the database cannot be written."""
 
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from davkeep.operations.stored import ShareAbsentError, Stored
 from davkeep.store.departed import DepartedFile
 from davkeep.store.record import Side
 from davkeep.trees.place import Place, place_at
+
+_log = logging.getLogger("davkeep.operations")
 
 
 class Departures:
@@ -32,8 +35,8 @@ class Departures:
 
     def recover(self) -> None:
         """At the start, before anything is served: go on with what an earlier process noted."""
+        self._open.extend(self._file.found)
         for side in self._file.found:
-            self._open.append(side)
             self.end(side)
 
     def begin(self, side: Side) -> None:
@@ -49,6 +52,7 @@ class Departures:
         except OSError:
             if side.is_there():
                 self._stored.dismiss_vanished(os.fsencode(side.path))
+            _log.error("what is stored about %s, which was deleted, stays for now", side.path)
             what = f"that {side.path} was deleted"
             self._debts.owe(Debt(what, partial(_places, side), partial(self._forget, side)))
 

@@ -15,6 +15,7 @@ a page, member by member.
 
 import logging
 import os
+from contextlib import suppress
 from dataclasses import replace
 
 from davkeep.operations.operation import Operation
@@ -61,6 +62,8 @@ class Page(Witness):
         self._lies = False
         self._is_durable = False
         self._is_written = False
+        #: Whether what was stored about something that is gone could not be forgotten.
+        self._is_owed = False
         #: A removal that is not in the journal, of what something is stored about.
         self._departure: Side | None = None
         self._record = Record(
@@ -180,8 +183,10 @@ class Page(Witness):
                 self._journal.erase(self._record.id)
             self._is_written = False
         except StoreError:
-            self._books.departures.begin(self._record.source)
-            self._books.departures.end(self._record.source)
+            # The record tells what is still to be forgotten; until then nobody minds the locks.
+            self._is_owed = True
+            with suppress(StoreError):
+                self._stored.dismiss_vanished(self._path)
 
     @property
     def is_returning(self) -> bool:
@@ -206,6 +211,9 @@ class Page(Witness):
             return
         if keep or self._record.stage is Stage.RETURNING:
             self._books.unfinished.leave(self._left())
+            return
+        if self._is_owed:
+            self._books.unfinished.owe(self._record)
             return
         is_late = self._record.stage in _LATE or _is_in_place(self._record)
         try:
@@ -239,6 +247,9 @@ class Page(Witness):
     def _over(self) -> Record:
         """The record of what is over and tidy, whatever is written of it."""
         change = self._record.change
+        if isinstance(change, MoveAcross) and change.in_place:
+            # The source went, as far as it goes at all.
+            return replace(self._record, change=replace(change, in_place=False))
         is_removal = change is not None and not change.has_destination
         if is_removal or self._record.stage is Stage.EFFECTIVE:
             return self._record

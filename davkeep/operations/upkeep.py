@@ -32,7 +32,7 @@ class _Chore:
 
 
 class Upkeep:
-    """The chores, and the long work in the order in which it came. ``clock`` is a monotonic one.
+    """The chores, and the long works, which take turns. ``clock`` is a monotonic one.
 
     ``_changed`` guards the chores, the queue of long work and the flag. The long work itself, and
     every call, belongs to the thread that calls ``turn``.
@@ -51,13 +51,6 @@ class Upkeep:
         """Have ``call`` done every ``seconds``; what it raises is logged, and it comes again."""
         with self._changed:
             self._chores.append(_Chore(call, seconds, self._clock() + seconds))
-            self._changed.notify()
-
-    def soon(self) -> None:
-        """Have every chore done as soon as possible."""
-        with self._changed:
-            for chore in self._chores:
-                chore.due = self._clock()
             self._changed.notify()
 
     def drive(self, steps: Steps) -> None:
@@ -86,7 +79,7 @@ class Upkeep:
         for chore in self._due():
             attempt(chore.call, "upkeep")
         if self._long:
-            self._go_on(self._long[0])
+            self._go_on(self._long.popleft())
         with self._changed:
             if self._long:
                 return 0.0
@@ -107,8 +100,8 @@ class Upkeep:
         def slice_of_it() -> bool:
             return any(self._clock() >= until or self._is_stopped for _ in steps)
 
-        if attempt(slice_of_it, "upkeep") is not True:
-            self._long.popleft()
+        if attempt(slice_of_it, "upkeep") is True:
+            self._long.append(steps)
 
     def _serve(self) -> None:
         """Be the thread."""

@@ -5,6 +5,7 @@ of such names has to be gone before anything new stands there, also after a cras
 noted in memory, and in a file whose room was taken beforehand.
 """
 
+import errno
 import json
 import logging
 import os
@@ -58,12 +59,12 @@ class DepartedFile:
         """Note one, durably. Raises OSError, DepartedFull when no room is left."""
         self._prepare()
         if self._fd < 0:
-            _log.warning("%s was deleted, and only the memory knows of it", side.path)
+            _log.warning("only the memory knows that %s is deleted", side.path)
             return
         note = json.dumps(asdict(side)).encode("ascii")
         block = _HEAD.pack(len(note), zlib.crc32(note)) + note
         if self._end + len(block) + len(_END) > SIZE:
-            raise DepartedFull(28, "too many names were deleted while the state was full")
+            raise DepartedFull(errno.ENOSPC, "too many names were deleted while the state was full")
         self._write(self._end, block + _END)
         self._end += len(block)
 
@@ -93,7 +94,7 @@ class DepartedFile:
                 without_copy_on_write(fd)
                 # Zeros and not just a size: what is overwritten later needs no new block.
                 if os.write(fd, bytes(SIZE)) < SIZE:
-                    raise DepartedFull(28, os.strerror(28))
+                    raise DepartedFull(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 if self._flushes:
                     os.fsync(fd)
             finally:
@@ -104,7 +105,8 @@ class DepartedFile:
             flush_folder(self._path.parent)
 
     def _write(self, offset: int, block: bytes) -> None:
-        os.pwrite(self._fd, block, offset)
+        if os.pwrite(self._fd, block, offset) < len(block):
+            raise OSError(errno.EIO, "a note was written in part")
         if self._flushes:
             os.fdatasync(self._fd)
 

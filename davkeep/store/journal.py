@@ -143,7 +143,8 @@ class Journal:
         upload = Upload(folder.path)
         with self._counting:
             self._staged.setdefault(folder.path, set()).add(upload)
-        if folder.path not in self._folders:
+            is_noted = folder.path in self._folders
+        if not is_noted:
             try:
                 with self._database.transaction(durable=False):
                     self._note(folder)
@@ -194,8 +195,15 @@ class Journal:
         """Drops the older half of what is idle, once there is too much of it."""
         with self._counting:
             idle = [path for path in self._folders if path not in self._staged]
-        if len(idle) > IDLE_FOLDERS:
-            self._drop(idle[: len(idle) // 2])
+            if len(idle) <= IDLE_FOLDERS:
+                return
+            # At once: who stages something there from now on notes it anew.
+            dropped = {path: self._folders.pop(path) for path in idle[: len(idle) // 2]}
+        try:
+            self._drop(list(dropped))
+        except OSError:
+            self._folders = dropped | self._folders
+            raise
 
     def _drop(self, paths: list[bytes]) -> None:
         with self._database.transaction(durable=False) as connection:

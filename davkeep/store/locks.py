@@ -258,12 +258,15 @@ class Locks:
         return lock.expires is not None and lock.expires <= now and not self._held[lock.token]
 
     def _purge(self) -> None:
-        """Removes what has expired; called inside a transaction, at the beginning of a change."""
+        """Removes what has expired or was dismissed, at the beginning of a change."""
         with self._database.transaction() as connection:
             connection.execute(
                 f"DELETE FROM locks WHERE expires <= ? AND NOT {_TOKEN_IN}",
                 (self._clock(), json.dumps(list(self._held))),
             )
+            if self._dismissed:
+                tokens = json.dumps(list(self._dismissed))
+                connection.execute(f"DELETE FROM locks WHERE {_TOKEN_IN}", (tokens,))
 
 
 def _end(now: float, timeout: float | None) -> float | None:

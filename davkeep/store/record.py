@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from davkeep.store.locks import Lock
+from davkeep.store.subtrees import check_path
 from davkeep.trees.changes import KINDS, Change, HideTree
 from davkeep.trees.traces import Inode
 
@@ -134,8 +135,20 @@ class Record:
         )
 
 
+def _is_plain(side: Side | None) -> bool:
+    """Whether a side has an absolute, plain path."""
+    try:
+        check_path(os.fsencode("/" if side is None else side.path))
+    except ValueError:
+        return False
+    return True
+
+
 #: What no record can be, and how that is seen.
 _PROBLEMS: Mapping[str, Callable[[Record], bool]] = {
+    "a path is none": lambda record: (
+        not (_is_plain(record.source) and _is_plain(record.destination))
+    ),
     "something is built, and names change already": lambda record: (
         record.stage is Stage.STAGING and record.change is not None
     ),

@@ -61,7 +61,7 @@ def move_across(
         if hidden is None:
             control.witness.removing_in_place()
         else:
-            undo.callback(rename_noreplace, *hidden, source.parent_fd, source.name)
+            undo.callback(_bring_back, source, hidden, control, undo)
         moved = Result(created=swap.created, complete=True)
         settled = None if hidden is None else moved
         announce(control, source.parent_fd, settled=settled)
@@ -98,6 +98,19 @@ def _hidden(source: Entry, before: os.stat_result, control: Control) -> Name | N
             raise
         return None
     return hidden
+
+
+def _bring_back(source: Entry, hidden: Name, control: Control, undo: ExitStack) -> None:
+    """Bring the source back; if that fails the destination, the one copy in sight, stays as it is.
+
+    ``undo`` is what would take that back next.
+    """
+    try:
+        rename_noreplace(*hidden, source.parent_fd, source.name)
+    except OSError:
+        undo.pop_all()
+        control.is_irreversible = True
+        raise
 
 
 def _retire(

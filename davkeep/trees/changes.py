@@ -4,14 +4,16 @@ Each says by which inodes its entries are known again, how one sees which state 
 what is half done is completed or taken back, and what is hidden and may be purged afterwards. The
 journal keeps them, and recovery acts on nothing else.
 
-    kind      method   source        destination       hidden beside the source / the destination
-    swap      COPY     stays         new takes its name  - / the built tree, then the old one
-    across    MOVE     goes, at last new takes its name  the source / as swap
-    rename    MOVE     becomes ...   ... the new one     the old one, where names are exchanged / or
-    itself    MOVE     one spelling, or link, less       -
-    remove    DELETE   out of sight                      the tree
-    unlink    DELETE   goes (no collection)              -
-    members   DELETE   goes member by member             -
+    kind      method    hidden beside the source           hidden beside the destination
+    swap      COPY                                         what is built, then what was replaced
+    across    MOVE      the source, once the destination   as swap
+                        is on its disk
+    rename    MOVE      what was replaced, where names     what was replaced, elsewhere
+                        can be exchanged
+    itself    MOVE
+    remove    DELETE    the tree
+    unlink    DELETE
+    members   DELETE
 
 A name that holds neither what was there before nor what the work made is unknown: then nothing is
 touched, but that an original which was hidden, and whose name is free, comes back to it.
@@ -62,6 +64,8 @@ class Change(ABC):
 
     kind: ClassVar[str]
     has_destination: ClassVar[bool] = True
+    #: Whether the source is only read, so that nothing depends on its being there.
+    only_reads_source: ClassVar[bool] = False
 
     @property
     def leaves_hidden(self) -> bool:
@@ -86,9 +90,10 @@ class Change(ABC):
         names.flush(names.destination, names.source)
         return self
 
-    def undo(self, names: Names) -> None:
-        """Take back what is half done, durably, after BEFORE."""
+    def undo(self, names: Names) -> bool:
+        """Take back what is half done, durably, after BEFORE; False if a name was taken for it."""
         names.flush(names.source, names.destination)
+        return True
 
     def originals(self, names: Names) -> list[Original]:
         """Where entries may be hidden that were there before, and may be the only copy."""
@@ -131,9 +136,10 @@ class _Placing(Change):
         is_free = here is None or (self.new.is_at(names.by_destination()) and is_stand_in(final))
         return _before_if(is_free, self.old, names)
 
-    def undo(self, names: Names) -> None:
-        _give_back(self.old, names)
+    def undo(self, names: Names) -> bool:
+        is_back = _give_back(self.old, names)
         names.flush(names.destination)
+        return is_back
 
     def originals(self, names: Names) -> list[Original]:
         final = names.destination
@@ -154,6 +160,7 @@ class SwapIn(_Placing):
     """COPY: a staged entry takes its name; ``lacks_members``: some could not be copied."""
 
     kind: ClassVar[str] = "swap"
+    only_reads_source: ClassVar[bool] = True
     lacks_members: bool = False
 
     @property
@@ -190,17 +197,18 @@ class MoveAcross(_Placing):
             names.flush(names.source)
         return replace(self, in_place=in_place)
 
-    def undo(self, names: Names) -> None:
+    def undo(self, names: Names) -> bool:
         # First what may be the only copy.
-        gone = names.by_source(GONE)
+        gone, is_back = names.by_source(GONE), True
         if self.source.is_at(gone):
             remove_stand_in(names.source)
-            return_to(gone, names.source)
+            is_back = return_to(gone, names.source)
         else:
             remove_stand_in(gone)
         names.flush(names.source)
-        _give_back(self.old, names)
+        is_back &= _give_back(self.old, names)
         names.flush(names.destination)
+        return is_back
 
     def originals(self, names: Names) -> list[Original]:
         # Without super(): a class with slots is made anew, and super() would know the former one.
@@ -252,10 +260,11 @@ class Rename(Change):
         names.flush(names.destination, names.source)
         return self
 
-    def undo(self, names: Names) -> None:
-        _give_back(self.old, names)
+    def undo(self, names: Names) -> bool:
+        is_back = _give_back(self.old, names)
         self._restore_modes(names)
         names.flush(names.source, names.destination)
+        return is_back
 
     def _restore_modes(self, names: Names) -> None:
         for name in (names.source, names.destination):
@@ -307,9 +316,10 @@ class HideTree(Change):
         is_hidden = self.old.is_at(names.by_source())
         return Standing.AFTER if is_hidden or here is None else Standing.UNKNOWN
 
-    def undo(self, names: Names) -> None:
+    def undo(self, names: Names) -> bool:
         remove_stand_in(names.by_source())
         names.flush(names.source)
+        return True
 
     def is_older(self, name: Name | None, moment: float) -> bool:
         """Whether what has a name was made before ``moment``, in seconds of the epoch; False also
@@ -382,15 +392,16 @@ def _before_if(is_free: bool, old: Inode | None, names: Names) -> Standing:
     return Standing.BEFORE if is_free and is_before else Standing.UNKNOWN
 
 
-def _give_back(old: Inode | None, names: Names) -> None:
-    """Give the destination's name back to what had it, or to nothing."""
+def _give_back(old: Inode | None, names: Names) -> bool:
+    """Give the destination's name back to what had it, or to nothing; False if it was taken."""
     final, aside = names.destination, names.by_destination(OLD)
-    if old is not None and old.is_at(final):
+    if old is not None and old.is_at(final) and not old.is_at(aside):
         remove_stand_in(aside)
-        return
-    remove_stand_in(final)
-    if old is not None:
-        return_to(aside, final)
+        return True
+    if not (old is not None and old.is_at(final)):
+        remove_stand_in(final)
+    # Linked to its hidden name, and not yet gone from its own one, it loses the former.
+    return old is None or return_to(aside, final)
 
 
 def _unlink_second_name(name: Name | None) -> None:

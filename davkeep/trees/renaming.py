@@ -59,6 +59,7 @@ class Renaming:
         except ExchangeUnsupportedError:
             if files:
                 rename(*self._source, *self._destination)
+                self._undo.callback(self._stay)
                 return
             self._hide(self._destination, (self._destination[0], self._control.staging_name + OLD))
             self._step(rename_noreplace, self._source, self._destination)
@@ -77,8 +78,12 @@ class Renaming:
         try:
             insistently(call, new, old)
         except OSError:
-            self._control.left_behind = True
+            self._control.left_behind = self._control.is_irreversible = True
             raise
+
+    def _stay(self) -> None:
+        """What was replaced is gone, so there is no way back."""
+        self._control.is_irreversible = True
 
 
 def rename(from_fd: int, old: str, to_fd: int, new: str) -> None:

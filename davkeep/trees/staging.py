@@ -82,7 +82,7 @@ class Swap:
         try:
             self._undo()
         except OSError:
-            self._control.left_behind = True
+            self._control.left_behind = self._control.is_irreversible = True
             raise
 
     def _undo(self) -> None:
@@ -94,6 +94,7 @@ class Swap:
             rename_noreplace(*self._final, *self._staging.name)
             rename_noreplace(*self.old, *self._final)
         else:
+            self._control.is_irreversible = True
             return
         self._staging.is_ours = True
         self.old = None

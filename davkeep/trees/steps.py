@@ -98,12 +98,14 @@ class Control:
     flush of the parent directory, before anything is purged. What the store has to change in the
     same moment is done there. ``left_behind`` says, however the work ended, that something it could
     not remove stays hidden under the staging name (or that name and a suffix, see ``staging``).
-    ``settled`` is set before ``effective`` is called: what the work will return, unless what
-    follows may still add errors. ``witness`` is told before names change. ``is_left`` answers
-    whether the work was left as it stands: steps that are closed then undo nothing. ``recall`` is
-    asked before something comes back after the effective point although nobody cancelled it: True
-    if nobody was answered meanwhile, and nobody will be before the end. ``helpers`` is asked before
-    each small file: what copies it in another thread, because each waits for a disk or a network.
+    ``is_irreversible`` says that names show the new state, or a part of it, although the work has
+    failed, because they could not be changed back. ``settled`` is set before ``effective`` is
+    called: what the work will return, unless what follows may still add errors. ``witness`` is told
+    before names change. ``is_left`` answers whether the work was left as it stands: steps that are
+    closed then undo nothing. ``recall`` is asked before something comes back after the effective
+    point although nobody cancelled it: True if nobody was answered meanwhile, and nobody will be
+    before the end. ``helpers`` is asked before each small file: what copies it in another thread,
+    because each waits for a disk or a network.
     """
 
     staging_name: str
@@ -118,6 +120,7 @@ class Control:
     is_effective: bool = False
     settled: Result | None = None
     left_behind: bool = False
+    is_irreversible: bool = False
 
     def reach_effective_point(self, settled: Result | None) -> None:
         """Tell the driver that the name space shows the final state from now on."""

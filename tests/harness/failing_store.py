@@ -128,7 +128,7 @@ class Running:
 
     def pay(self) -> None:
         """Wait until what could not be written is written, now that it can be."""
-        self.site.upkeep.soon()
+        self.site.books.debts.pay()
         until(lambda: not len(self.site.registry.debts), "what is due is written")
 
     def stop(self) -> None:

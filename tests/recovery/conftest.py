@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from davkeep.operations import Books, Operation, Page, Stored
+from davkeep.operations import Books, Operation, Page, Reservations, Stored
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
@@ -52,7 +52,7 @@ class Ground:
         )
         self.journal = Journal(self.database)
         file = self.opened.enter_context(closing(DepartedFile(self.state)))
-        self.books = Books.of(self.journal, self.stored, file, fsync=True)
+        self.books = Books.of(self.journal, self.stored, file, Reservations(), fsync=True)
 
     def close(self) -> None:
         """Close what stands still, and the store."""

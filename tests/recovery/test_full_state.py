@@ -100,7 +100,6 @@ def test_what_is_due_is_written_by_itself(
         assert server.ask("COPY", "/t", to="/d") == 507
     assert server.journal() != []
     server.make_room()
-    server.site.upkeep.soon()
     until(lambda: server.journal() == [], "the record is erased")
 
 

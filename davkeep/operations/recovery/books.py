@@ -7,6 +7,7 @@ from davkeep.operations.debts import Debts
 from davkeep.operations.departures import Departures
 from davkeep.operations.recovery.case import Desk
 from davkeep.operations.recovery.unfinished import Unfinished
+from davkeep.operations.reservations import Reservations
 from davkeep.operations.stored import Stored
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.departed import DepartedFile
@@ -32,9 +33,17 @@ class Books:
     unfinished: Unfinished
 
     @classmethod
-    def of(cls, journal: Journal, stored: Stored, file: DepartedFile, *, fsync: bool) -> Self:
-        """Open them."""
-        desk, debts = Desk(journal, stored, fsync), Debts()
+    def of(
+        cls,
+        journal: Journal,
+        stored: Stored,
+        file: DepartedFile,
+        reservations: Reservations,
+        *,
+        fsync: bool,
+    ) -> Self:
+        """Open them; ``reservations`` are those of everybody's."""
+        desk, debts = Desk(journal, stored, fsync), Debts(reservations)
         return cls(desk, debts, Departures(stored, debts, file), Unfinished(desk, debts))
 
     def keep_up(self, upkeep: Upkeep) -> None:
@@ -43,5 +52,6 @@ class Books:
         upkeep.every(PURGE_EVERY, lambda: self._purge(upkeep))
 
     def _purge(self, upkeep: Upkeep) -> None:
-        if len(self.unfinished):
-            upkeep.drive(self.unfinished.purging())
+        steps = self.unfinished.begin_purging()
+        if steps is not None:
+            upkeep.drive(steps)

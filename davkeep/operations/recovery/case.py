@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from davkeep.operations.operation import Operation
 from davkeep.operations.recovery.findings import Finding, finding_of, operation_of
@@ -24,6 +25,8 @@ from davkeep.trees.steps import Control
 from davkeep.trees.traces import Names
 
 _log = logging.getLogger("davkeep.recovery")
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ class Case:
         """
         self._settle()
         with self._names() as names:
-            if not any(number(name) for name in self._purged(names)):
+            is_tidy = not any(number(name) for name in self._purged(names))
+            if is_tidy and not self._is_kept(names):
                 self._erase()
 
     def _settle(self) -> None:
@@ -105,12 +109,13 @@ class Case:
 
     def _changed(self, names: Names) -> Finding | None:
         """Names may have changed: they tell, if their directories are still there."""
-        if names.source is None or (self.record.destination and names.destination is None):
+        if None in self._at_stake(names.source, names.destination):
             return self._unknown(names)
         return _STANDING[self._change.look(names)](self, names)
 
     def _before(self, names: Names) -> Finding:
-        self._change.undo(names)
+        if not self._change.undo(names):
+            return self._unknown(names)
         return self._write(Stage.UNDONE, Finding.NOTHING)
 
     def _after(self, names: Names) -> Finding | None:
@@ -227,9 +232,18 @@ class Case:
     # What is out of sight
 
     def purge(self) -> Generator[None, None, None]:
-        """Remove what is hidden, and then the record; what cannot be removed keeps its record."""
+        """Remove what is hidden, and then the record; what cannot be removed keeps its record.
+
+        Raises nothing: what a disk refuses is left for another time.
+        """
         if not self.is_settled:
             return
+        try:
+            yield from self._purge()
+        except OSError as error:
+            _log.warning("operation %s cannot be purged now: %s", self.record.id, error)
+
+    def _purge(self) -> Generator[None, None, None]:
         control = Control(self.record.staging)
         with self._names() as names:
             for hidden in self._purged(names):
@@ -277,12 +291,22 @@ class Case:
     def _names(self) -> Iterator[Names]:
         """Its names in directories that are open meanwhile. Raises ShareAbsentError."""
         self._follow()
-        if not all(side.is_there() for side in self._sides):
+        sides = self._at_stake(self.record.source, self.record.destination)
+        if not all(side.is_there() for side in sides if side is not None):
             raise ShareAbsentError
         with ExitStack() as opened:
-            found = [_opened(side, opened) for side in self._sides]
-            destination = found[1] if len(found) > 1 else None
-            yield Names(self.record.staging, found[0], destination, self._fsync)
+            found = [None if side is None else _opened(side, opened) for side in sides]
+            destination = found[-1] if self.record.destination is not None else None
+            source = found[0] if sides[0] is self.record.source else None
+            yield Names(self.record.staging, source, destination, self._fsync)
+
+    def _at_stake(self, source: _T, destination: _T) -> list[_T]:
+        """Those of the two whose names this is about: what is only read may be away."""
+        if self.record.destination is None:
+            return [source]
+        change = self.record.change
+        is_read = change is None or change.only_reads_source
+        return [destination] if is_read else [source, destination]
 
     def _follow(self) -> None:
         """Know where its directories have moved since."""

@@ -18,9 +18,10 @@ from davkeep.operations.stored import Stored
 from davkeep.operations.upkeep import Steps
 from davkeep.store.database import StoreError
 from davkeep.store.journal import Journal
-from davkeep.trees.names import GONE, OLD
+from davkeep.trees.names import GONE, OLD, Name
 from davkeep.trees.orphans import hidden_below
 from davkeep.trees.purge import purge
+from davkeep.trees.remains import is_foreign
 from davkeep.trees.steps import Control
 
 _log = logging.getLogger("davkeep.recovery")
@@ -29,42 +30,50 @@ _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Sweep:
-    """One search; ``prefix`` begins the hidden names of this state.
+    """One search for hidden names of an ``instance``.
 
     ``is_in_use`` says of a name whether work of this process bears it.
     """
 
     def __init__(
-        self, journal: Journal, stored: Stored, prefix: str, is_in_use: Callable[[str], bool]
+        self, journal: Journal, stored: Stored, instance: str, is_in_use: Callable[[str], bool]
     ) -> None:
         """Search nothing before ``steps``."""
         self._journal = journal
         self._stored = stored
-        self._prefix = prefix
+        self._instance = instance
+        self._prefix = f".davkeep-{instance}-"
         self._is_in_use = is_in_use
         #: How many entries were removed, and how many stay because they may be the only copies.
         self.removed = self.kept = 0
+        self._is_whole = True
 
     def steps(self, roots: Iterable[str]) -> Steps:
         """Search below each of ``roots``, and remove what belongs to nobody.
 
         If all of them are there, and nothing is kept, the next start need not search again.
         """
-        is_whole = True
         for root in roots:
-            try:
-                fd = os.open(root, _ROOT)
-            except OSError as error:
-                _log.warning("%s cannot be searched for what is hidden: %s", root, error)
-                is_whole = False
-                continue
-            for found in hidden_below(fd, self._prefix):
-                if found is not None and self._is_orphan(found[1]):
-                    yield from self._remove(*found)
-                yield None
+            yield from self._search(root)
         _log.info("%d hidden entries were removed that had lost their records", self.removed)
-        if is_whole and not self.kept:
+        if self._is_whole and not self.kept:
             self._note_whole()
+
+    def _search(self, root: str) -> Steps:
+        try:
+            fd = os.open(root, _ROOT)
+        except OSError as error:
+            self._skip(error)
+            return
+        for found in hidden_below(fd, self._prefix, self._skip):
+            if found is not None and self._is_orphan(found):
+                yield from self._remove(*found)
+            yield None
+
+    def _skip(self, error: OSError) -> None:
+        """A directory cannot be searched, so the next start does it again."""
+        _log.warning("something cannot be searched for what is hidden: %s", error)
+        self._is_whole = False
 
     def _note_whole(self) -> None:
         try:
@@ -72,14 +81,16 @@ class Sweep:
         except StoreError as error:
             _log.warning("the next start searches again for what is hidden: %s", error)
 
-    def _is_orphan(self, name: str) -> bool:
+    def _is_orphan(self, found: Name) -> bool:
+        name = found[1]
         bare, dot, suffix = name[1:].partition(".")
         bare = f".{bare}"
         if self._is_in_use(bare) or self._stored.uploads.get(bare) is not None:
             return False
         if self._journal.is_kept(bare.removeprefix(self._prefix)):
             return False
-        if dot + suffix in (OLD, GONE) and self._stored.database.is_copy:
+        is_original = dot + suffix in (OLD, GONE) and self._stored.database.is_copy
+        if is_original or is_foreign(found, self._instance):
             _log.warning("%s is hidden and unknown: look at it, and move or remove it", name)
             self.kept += 1
             return False

@@ -4,29 +4,34 @@ Either something is still to be written about one: that is a debt. Or something 
 removed, for want of descriptors or because a disk refused: that is tried again.
 """
 
+import logging
+import threading
 from collections.abc import Generator
 
 from davkeep.operations.debts import Debt, Debts
 from davkeep.operations.recovery.case import Case, Desk
 from davkeep.store.record import SETTLED, Record
 
+_log = logging.getLogger("davkeep.recovery")
+
 
 class Unfinished:
     """The cases of such operations.
 
-    ``_left`` are those with something hidden. It is changed by whoever ends an operation, and
-    replaced as a whole.
+    ``_guard`` is held while the list of cases, or whether somebody purges, is changed.
     """
 
     def __init__(self, desk: Desk, debts: Debts) -> None:
         """Begin with none."""
         self._desk = desk
         self._debts = debts
-        self._left: tuple[Case, ...] = ()
+        self._guard = threading.Lock()
+        self._left: list[Case] = []
         self._is_purging = False
 
     def owe(self, record: Record) -> None:
         """The journal could not be told the end of an operation."""
+        _log.error("the end of operation %s is written as soon as that is possible", record.id)
         self.add(Case(record, self._desk))
 
     def leave(self, record: Record) -> None:
@@ -38,7 +43,8 @@ class Unfinished:
 
     def add(self, case: Case) -> None:
         """Keep ``case`` until nothing is left of it."""
-        self._left = (*self._left, case)
+        with self._guard:
+            self._left.append(case)
         if not case.is_settled:
             what = f"the end of operation {case.record.id}"
             self._debts.owe(Debt(what, case.places, case.pay))
@@ -47,15 +53,20 @@ class Unfinished:
         """Return how many there are."""
         return len(self._left)
 
-    def purging(self) -> Generator[None, None, None]:
-        """Try again to remove what is hidden; long work of the upkeep."""
-        if self._is_purging:
-            return
-        self._is_purging = True
+    def begin_purging(self) -> Generator[None, None, None] | None:
+        """Work that tries again to remove what is hidden; None if there is none, or under way."""
+        with self._guard:
+            if self._is_purging or not self._left:
+                return None
+            self._is_purging = True
+            return self._purging(list(self._left))
+
+    def _purging(self, cases: list[Case]) -> Generator[None, None, None]:
         try:
-            for case in self._left:
+            for case in cases:
                 yield from case.purge()
                 if case.is_over:
-                    self._left = tuple(each for each in self._left if each is not case)
+                    with self._guard:
+                        self._left.remove(case)
         finally:
             self._is_purging = False
