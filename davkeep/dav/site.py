@@ -101,7 +101,7 @@ class Site:
                 operation.left_behind = control.left_behind
                 if control.left_behind:
                     warn_left_behind(control, f"{operation.method} {operation.source}")
-                page.close(keep=control.left_behind or control.is_irreversible)
+                page.close(keep=control.is_untidy)
                 self.uploads.sweep()
 
     @contextmanager

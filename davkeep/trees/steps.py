@@ -122,6 +122,11 @@ class Control:
     left_behind: bool = False
     is_irreversible: bool = False
 
+    @property
+    def is_untidy(self) -> bool:
+        """Whether something is left to be made good later, once the work is over."""
+        return self.left_behind or self.is_irreversible
+
     def reach_effective_point(self, settled: Result | None) -> None:
         """Tell the driver that the name space shows the final state from now on."""
         self.is_effective = True
