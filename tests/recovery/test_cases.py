@@ -307,3 +307,30 @@ def test_what_could_not_be_searched_is_searched_again(
     _swept(ground)
     assert not ground.database.has_lost_records
     assert ground.hidden() == []
+
+
+def test_what_stays_is_tried_again_after_longer_pauses(
+    ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An immutable file does not keep the upkeep busy; what nobody may touch is let go."""
+    make(ground.folder, {MINE + "1": {"x": b"1"}})
+    ground.books.unfinished.leave(_effective(ground, "1", "a1"))
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    rounds = []
+    with monkeypatch.context() as patched:
+        patched.setattr("davkeep.trees.emptying.os.unlink", refused)
+        for number in range(20):
+            steps = ground.books.unfinished.begin_purging()
+            rounds += [number] if steps is not None else []
+            for _ in steps or ():
+                pass
+    assert rounds == [0, 2, 6, 14]
+    assert len(ground.books.unfinished) == 1
+    for _ in range(20):
+        for _ in ground.books.unfinished.begin_purging() or ():
+            pass
+    assert len(ground.books.unfinished) == 0
+    assert ground.hidden() == []

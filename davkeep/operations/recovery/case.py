@@ -261,6 +261,11 @@ class Case:
         """Whether nothing is left of it, its record included."""
         return self.is_settled and self._journal.stage_of(self.record.id) is None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether this process can do nothing more about it: it is over, or not to be touched."""
+        return self.is_over or (self.is_settled and self.record.stage is Stage.UNKNOWN)
+
     def _erase(self) -> None:
         with self._stored.database.transaction(durable=False):
             self._stored.properties.remove(self._hidden)

@@ -120,7 +120,7 @@ class Recovery:
     def _purging(self) -> Steps:
         for case in self._cases:
             yield from case.purge()
-            if not case.is_over:
+            if not case.has_ended:
                 self._books.unfinished.add(case)
         yield from self._uploads.purge()
         if self._sweep is not None:

@@ -7,18 +7,22 @@ removed, for want of descriptors or because a disk refused: that is tried again.
 import logging
 import threading
 from collections.abc import Generator
+from dataclasses import dataclass
 
 from davkeep.operations.debts import Debt, Debts
 from davkeep.operations.recovery.case import Case, Desk
 from davkeep.store.record import SETTLED, Record
 
+#: Rounds between two attempts to purge one case at most: ten minutes.
+LONGEST = 120
+
 _log = logging.getLogger("davkeep.recovery")
 
 
 class Unfinished:
-    """The cases of such operations.
+    """The cases of such operations. What stays hidden is tried again after ever longer pauses.
 
-    ``_guard`` is held while the list of cases, or whether somebody purges, is changed.
+    ``_guard`` is held while the cases, or whether somebody purges, are changed.
     """
 
     def __init__(self, desk: Desk, debts: Debts) -> None:
@@ -26,8 +30,10 @@ class Unfinished:
         self._desk = desk
         self._debts = debts
         self._guard = threading.Lock()
-        self._left: list[Case] = []
+        self._left: list[_Left] = []
         self._is_purging = False
+        #: How often it was asked for something to purge.
+        self._round = 0
 
     def owe(self, record: Record) -> None:
         """The journal could not be told the end of an operation."""
@@ -44,7 +50,7 @@ class Unfinished:
     def add(self, case: Case) -> None:
         """Keep ``case`` until nothing is left of it."""
         with self._guard:
-            self._left.append(case)
+            self._left.append(_Left(case))
         if not case.is_settled:
             what = f"the end of operation {case.record.id}"
             self._debts.owe(Debt(what, case.places, case.pay))
@@ -56,17 +62,34 @@ class Unfinished:
     def begin_purging(self) -> Generator[None, None, None] | None:
         """Work that tries again to remove what is hidden; None if there is none, or under way."""
         with self._guard:
-            if self._is_purging or not self._left:
+            self._round += 1
+            due = [each for each in self._left if each.next_round <= self._round]
+            if self._is_purging or not due:
                 return None
             self._is_purging = True
-            return self._purging(list(self._left))
+            return self._purging(due)
 
-    def _purging(self, cases: list[Case]) -> Generator[None, None, None]:
+    def _purging(self, due: list["_Left"]) -> Generator[None, None, None]:
         try:
-            for case in cases:
-                yield from case.purge()
-                if case.is_over:
-                    with self._guard:
-                        self._left.remove(case)
+            for each in due:
+                yield from each.case.purge()
+                with self._guard:
+                    if each.case.has_ended:
+                        self._left.remove(each)
+                    else:
+                        each.put_off(self._round)
         finally:
             self._is_purging = False
+
+
+@dataclass(slots=True, eq=False)
+class _Left:
+    """A case, the round in which it is tried next, and how often it was."""
+
+    case: Case
+    next_round: int = 0
+    tries: int = 0
+
+    def put_off(self, round: int) -> None:
+        self.tries += 1
+        self.next_round = round + min(2**self.tries, LONGEST)
