@@ -226,11 +226,12 @@ class Page(Witness):
 
     def _erase(self, *, durable: bool) -> None:
         """Forget the operation, and with it what was stored about a tree that is gone for good."""
-        change = self._record.change
-        with self._stored.database.transaction(durable=durable):
-            if self._lies and isinstance(change, HideTree):
-                self._stored.properties.remove(self._hidden)
+        if not (self._lies and isinstance(self._record.change, HideTree)):
             self._journal.erase(self._record.id, durable=durable)
+            return
+        with self._stored.database.transaction(durable=durable):
+            self._stored.properties.remove(self._hidden)
+            self._journal.erase(self._record.id)
 
     @property
     def _hidden(self) -> bytes:
