@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeAlias
@@ -231,6 +231,16 @@ class Database:
         with self._guard:
             yield
 
+    def is_known_empty(self, table: str) -> bool:
+        """Whether a table had no row when that was asked last, and nothing has changed since."""
+        return self._emptiness.get(table) == (self.changes, True)
+
+    def note_emptiness(self, changes: int, is_empty: Mapping[str, bool]) -> None:
+        """Remember which tables had no row when the number of changes was `changes`."""
+        if not self._connection.in_transaction:
+            # Inside of one it may still be taken back.
+            self._emptiness |= {table: (changes, empty) for table, empty in is_empty.items()}
+
     def is_empty(self, table: str) -> bool:
         """Whether a table has no row; asked again after any change, and quick until then."""
         self._require_presence()
@@ -240,9 +250,7 @@ class Database:
         with self._guard, self._errors:
             changes = self.changes
             rows = self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall()
-            if not self._connection.in_transaction:
-                # Inside of one it may still be taken back.
-                self._emptiness[table] = (changes, not rows)
+            self.note_emptiness(changes, {table: not rows})
             return not rows
 
     @property

@@ -21,13 +21,23 @@ def any_under(database: Database, table: str, path: bytes) -> bool:
 
 
 def any_under_all(database: Database, tables: Sequence[str], paths: Sequence[bytes]) -> bool:
-    """Whether one of several tables has a row of one of `paths`, or of what is below, in one go."""
-    filled = [table for table in tables if not database.is_empty(table)]
-    asked = [f"SELECT 1 FROM {table} WHERE {IN_SUBTREE}" for table in filled for _ in paths]
+    """Whether one of several tables has a row of one of `paths`, or of what is below, in one go.
+
+    Which tables are empty is asked along with it, so that the next question may be spared.
+    """
+    asked = [table for table in tables if not database.is_known_empty(table)]
     if not asked:
         return False
-    values = [value for path in paths for value in subtree(path)] * len(filled)
-    return bool(database.rows(" UNION ALL ".join(asked) + " LIMIT 1", values))
+    looks = [f"EXISTS (SELECT 1 FROM {table})" for table in asked]
+    below = [f"SELECT 1 FROM {table} WHERE {IN_SUBTREE}" for table in asked for _ in paths]
+    values = [value for path in paths for value in subtree(path)] * len(asked)
+    changes = database.changes
+    question = f"SELECT {', '.join(looks)}, EXISTS ({' UNION ALL '.join(below)})"
+    ((*filled, found),) = database.rows(question, values)
+    database.note_emptiness(
+        changes, {table: not is_filled for table, is_filled in zip(asked, filled, strict=True)}
+    )
+    return bool(found)
 
 
 def rows_below(database: Database, table: str, column: str, tree: Subtree) -> int | None:
