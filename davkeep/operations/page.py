@@ -64,6 +64,8 @@ class Page(Witness):
         self._is_written = False
         #: Whether what was stored about something that is gone could not be forgotten.
         self._is_owed = False
+        #: Whether a removal is made without a record, which is said once.
+        self._is_unrecorded = False
         #: A removal that is not in the journal, of what something is stored about.
         self._departure: Side | None = None
         self._record = Record(
@@ -112,11 +114,10 @@ class Page(Witness):
             except OSError:
                 raise error from None
             self._departure = self._record.source
-        _log.warning(
-            "%s is deleted member by member, for the journal cannot be written: %s",
-            self._record.source_url,
-            error,
-        )
+        if not self._is_unrecorded:
+            self._is_unrecorded = True
+            what = self._record.source_url
+            _log.warning("%s is deleted without a record, for there can be none: %s", what, error)
         raise UnrecordedError(error.errno, error.strerror) from error
 
     def removing_in_place(self) -> None:

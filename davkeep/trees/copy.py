@@ -51,13 +51,8 @@ def copy(
         if existing is not None:
             refuse_mounts(destination.parent_fd, destination.name)
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
-        control.witness.changing(
-            SwapIn(
-                Inode.of(staging.status()),
-                Inode.found(destination.find()),
-                lacks_members=bool(build.errors),
-            )
-        )
+        new, old = Inode.of(staging.status()), Inode.found(destination.find())
+        control.witness.changing(SwapIn(new, old, lacks_members=bool(build.errors)))
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)
         result = Result(created=swap.created, complete=True, errors=tuple(build.errors))
