@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--every-shortage",
         action="store_true",
-        help="starve servers of every number of descriptors, not of a sample (a minute)",
+        help="let servers lack everything with every request and disk, not a sample (two minutes)",
     )
     group.addoption(
         "--every-statement",

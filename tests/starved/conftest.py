@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from harness import starving
 from harness.disks import mounted
 from harness.programs import missing
 from harness.server import RunningServer, interpreter_for_others
-from starved.kinds import Scene
+from starved.kinds import KINDS, Scene
 
 #: A user and group of which nothing else is: a limit for users counts all that they run.
 OTHER = 61234
@@ -39,9 +39,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     threads = range(1, 11) if more else (1, 5, 10)
     both = {"lacks": (*PROCESS, *more), "disks": DISKS, "what": (*PROCESS, *more, *DISKS)}
     both["refused"] = threads
+    if "name" in metafunc.fixturenames and "shared" in metafunc.fixturenames:
+        argument = "lacks" if "lacks" in metafunc.fixturenames else "disks"
+        pairs = list(itertools.product(both[argument], KINDS))
+        # In the short form each kind of request lacks every other thing.
+        some = [pair for pair in pairs if more or _is_even(both[argument], *pair)]
+        metafunc.parametrize((argument, "name"), some)
+        return
     for argument, values in both.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, values)
+
+
+def _is_even(what: Sequence[str], lacks: str, name: str) -> bool:
+    return (what.index(lacks) + list(KINDS).index(name)) % 2 == 0
 
 
 class Starving:

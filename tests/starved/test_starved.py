@@ -34,7 +34,6 @@ def test_the_first_operation_of_a_process(starved: Starving, first: str, name: s
     _answer_and_recover(starved, first, name)
 
 
-@pytest.mark.parametrize("name", KINDS)
 def test_a_process_that_lacks_something(shared: Shared, lacks: str, name: str) -> None:
     """A request gets a clear answer without threads, descriptors or memory.
 
@@ -44,7 +43,6 @@ def test_a_process_that_lacks_something(shared: Shared, lacks: str, name: str) -
         _answer_and_recover(starved, lacks, name)
 
 
-@pytest.mark.parametrize("name", KINDS)
 def test_disks_that_lack_something(shared: Shared, disks: str, name: str) -> None:
     """The same where the state, the share or both are full, or cannot be written to."""
     with shared.use(disks) as starved:

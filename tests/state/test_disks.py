@@ -20,10 +20,16 @@ from harness.wire import Wire
 IMAGES = {"ext4": 8, "btrfs": 128}
 
 
-@pytest.fixture(params=["tmpfs", *IMAGES])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests disks: of every kind in the long form, else where they differ most."""
+    if "kind" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-shortage")
+        metafunc.parametrize("kind", ["tmpfs", *IMAGES] if every else ["tmpfs", "btrfs"])
+
+
+@pytest.fixture
+def disk(kind: str, tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own for the state."""
-    kind = request.param
     if os.geteuid() != 0 or (kind in IMAGES and shutil.which(f"mkfs.{kind}") is None):
         pytest.skip(f"needs root and mkfs.{kind}")
     with ExitStack() as opened:
