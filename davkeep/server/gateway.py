@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot.wsgi import Gateway_10
 
 from davkeep.keepalive.exchange import FileContent, FileSlice, IncompleteBody, NoAnswer, Waiting
-from davkeep.keepalive.lot import Interims
+from davkeep.keepalive.parked import Interims
 from davkeep.keepalive.pieces import Feed, Pieces
 from davkeep.server.environ import environ_of
 from davkeep.server.request import CutResponse, Request

@@ -10,7 +10,8 @@ import pytest
 
 from davkeep.keepalive import Action, Step
 from davkeep.keepalive.exchange import IncompleteBody, Waiting
-from davkeep.keepalive.lot import HEAP_SLACK, RETRY_AFTER, Interims, Parked, ParkingLot
+from davkeep.keepalive.lot import HEAP_SLACK, RETRY_AFTER, ParkingLot
+from davkeep.keepalive.parked import Arrival, Interims, Parked
 from davkeep.words.interim import PROCESSING
 
 
@@ -51,6 +52,11 @@ class Conn:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         self.client.settimeout(10)
         self.peer = "client"
+
+    def arrival(self):
+        with contextlib.suppress(BlockingIOError):
+            return Arrival.BYTES if self.socket.recv(1, socket.MSG_PEEK) else Arrival.END
+        return Arrival.NOTHING
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -409,6 +415,7 @@ def test_as_a_thread():
     for conn in conns:
         waiting = Waiting(callbacks.append, list, disconnected=lambda: gone.append(1))
         lot.park(Parked(conn, waiting, Interims(0.0)))
+    assert lot.flush(10)
     assert not delivered.is_set()
     callbacks[0]()
     assert delivered.wait(10)
