@@ -66,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--visits",
         type=int,
-        default=60,
+        default=36,
         help="after how many visits of each kind the objects in memory are counted (10000: hours)",
     )
 

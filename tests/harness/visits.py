@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,9 @@ class Guest:
             break_off(wire.socket)
             return
         if way == 1:
-            try:
+            # The server may have been the first to go.
+            with suppress(OSError):
                 wire.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # The server was the first to go.
-                pass
         wire.close()
 
     def leave_after(self, wire: Wire, most: int) -> None:
@@ -136,7 +135,9 @@ def strangers(guest: Guest) -> None:
     with guest.wire(f"Agent/{name}") as wire:
         _expect(wire.ask("GET", f"/none/{name}?{name}", {f"X-{name}": name}), 404)
         _expect(wire.ask("GET", f"/.davkeep/operations/{name}"), 404)
-        _expect(wire.ask("GET", "/large", {"Authorization": f"Basic {name}", "Range": "bytes=0-9"}), 206)
+        _expect(
+            wire.ask("GET", "/large", {"Authorization": f"Basic {name}", "Range": "bytes=0-9"}), 206
+        )
         _expect(wire.ask("PROPFIND", "/many", {"Depth": "0", "If": f"(<urn:{name}>)"}), 412)
 
 
@@ -287,5 +288,3 @@ def pay(guest: Guest, kind: Callable[[Guest], None]) -> None:
     """One visit."""
     guest.visits += 1
     kind(guest)
-
-

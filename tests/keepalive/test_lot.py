@@ -468,9 +468,7 @@ def test_a_wait_ends_once(yard, first):
     nothing.
     """
     entry = yard.park()
-    entry.connection.client.setsockopt(
-        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-    )
+    entry.connection.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     if first == "wake":
         yard.callbacks[0]()
         yard.lot._take_messages()
@@ -493,7 +491,7 @@ def test_a_second_end_is_a_fault():
 
 
 def test_a_wake_before_the_flush_counts(yard):
-    """A wait that is over when it is parked was handed back when the lot says that it is flushed."""
+    """What is over when it is parked was handed back when the lot says that it is flushed."""
     lot = ParkingLot(yard.delivered.append)
     conn = Conn()
     yard.conns.append(conn)
