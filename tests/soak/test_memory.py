@@ -21,12 +21,13 @@ from harness.server import RunningServer
 from harness.visits import KINDS, SETTINGS, Guest, furnish, pay, requests
 
 CLIENTS = 6
-#: Seconds from which on this is the long form: before, threads and tables are still to come.
-LONG = 300
-#: By which part of itself resident memory may grow in the last third, in the long form and in the
-#: short one.
+#: Seconds from which on 10,000 results come in the first third, after which memory is to level off.
+LONG = 1800
+#: Seconds from which on results are kept; in less there would be more of them all the time.
+FILLING = 120
+#: By which part of itself resident memory may grow in the last third, in the long form and before.
 GROWTH, GROWTH_AT_FIRST = 0.02, 0.15
-#: Seconds that results are kept: in the long form so many come that the most of them are.
+#: Seconds that results are kept then, and else.
 KEPT, KEPT_FOR_A_MOMENT = 3600, 1
 #: How often memory is looked at.
 SAMPLES = 300
@@ -42,7 +43,7 @@ def seconds(request: pytest.FixtureRequest) -> float:
 @pytest.fixture
 def server(seconds: float) -> Iterator[RunningServer]:
     """A server for visits."""
-    kept = KEPT if seconds >= LONG else KEPT_FOR_A_MOMENT
+    kept = KEPT if seconds >= FILLING else KEPT_FOR_A_MOMENT
     operations = {**SETTINGS["operations"], "keep_results": kept}
     # So many threads that the pool need not grow.
     config = {
