@@ -14,6 +14,7 @@ PACKAGE = Path(davkeep.__file__).parent
 #: and never import each other.
 FLOORS = [
     {"words"},
+    {"terminal"},
     {"trees"},
     {"store"},
     {"operations"},
