@@ -12,6 +12,7 @@ from typing import Any
 
 from davkeep.control import Control, Refused
 from davkeep.dav.application import Application
+from davkeep.dav.cors import across_origins
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
@@ -355,9 +356,10 @@ def make_server(configuration: Configuration, site: Site) -> Server:
             and any(provider.share.root.is_there() for provider in site.shares.visible)
         )
 
+    health = across_origins(configuration, Health(can_serve))
     return Server(
         (configuration.host, configuration.port),
-        front(application, Health(can_serve), configuration.davkeep.trusted_proxies),
+        front(application, health, configuration.davkeep.trusted_proxies),
         settings=settings,
         tls=_tls(configuration),
         drain=drain,
