@@ -55,6 +55,11 @@ class Staged(ABC):
     digest: str | None = None
 
     @property
+    def accepted_fields(self) -> tuple[Field, ...]:
+        """What a 202 says of it besides, while it is being stored."""
+        return ()
+
+    @property
     @abstractmethod
     def stored(self) -> stat_result | None:
         """The status of what is stored; None before that."""
@@ -124,7 +129,7 @@ def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
     joined = site.registry.equal(key)
     if joined is not None:
         staged.close()
-        return deliver(site, request, joined)
+        return deliver(site, request, joined, staged.accepted_fields)
     operation = admit(
         site,
         key,
@@ -135,7 +140,7 @@ def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
     )
     if operation is not staged.operation:
         staged.close()
-    return deliver(site, request, operation)
+    return deliver(site, request, operation, staged.accepted_fields)
 
 
 def _look(site: Site, request: Request, check: Check, staged: Staged) -> Findings:
