@@ -107,7 +107,7 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     block = site.configuration.davkeep
     recovery = Recovery(site.books, site.instance, spool=block.put.spool, sweep=_sweep(site))
     found = recovery.settle()
-    site.uploads.sweep()
+    start_sweeping(site, opened)
     for operation in found:
         site.registry.remember(operation)
     site.books.keep_up(site.upkeep)
@@ -197,7 +197,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         journal=books.desk.journal,
         books=books,
         registry=registry,
-        uploads=start_uploads(configuration, stored.uploads, instance, opened),
+        uploads=make_uploads(configuration, stored.uploads, instance, opened),
         upkeep=upkeep,
         plan=planner(Settings.of(block.keepalive)),
         instance=instance,
@@ -288,21 +288,26 @@ def start_webhooks(configuration: Configuration, database: Database, opened: Exi
     return webhooks
 
 
-def start_uploads(
+def make_uploads(
     configuration: Configuration, stored: StoredUploads, instance: str, opened: ExitStack
 ) -> Uploads:
-    """Go on with the uploads that there were; the rest of them is dropped now and in time."""
+    """The uploads that there were, and those to come; they change no more after ``opened``."""
     uploads = Uploads(
         stored,
         staging_prefix(instance) + UPLOAD,
         spool=configuration.davkeep.put.spool,
         now=time.time,
     )
-    sweeper = Sweeper(uploads)
-    sweeper.start()
     opened.callback(uploads.close)
-    opened.callback(sweeper.stop)
     return uploads
+
+
+def start_sweeping(site: Site, opened: ExitStack) -> None:
+    """Drop uploads with which nobody goes on, now and in time; it is stopped with ``opened``."""
+    roots = [provider.share.path_of(()) for provider in site.shares.visible]
+    sweeper = Sweeper(site.uploads, roots)
+    sweeper.start()
+    opened.callback(sweeper.stop)
 
 
 def make_shares(configuration: Configuration) -> Shares:
