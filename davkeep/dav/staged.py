@@ -29,6 +29,11 @@ BLOCK = 256 * 1024
 Check = Callable[[Site, Request, Entry], LockCheck]
 
 
+def block_of(site: Site) -> int:
+    """Bytes of a body that are read at once, at first."""
+    return max(site.configuration.block_size, BLOCK)
+
+
 class Staged(ABC):
     """An upload that has arrived, or is arriving."""
 
@@ -40,7 +45,7 @@ class Staged(ABC):
         honours = site.configuration.honor_mtime_header
         #: The time that the file is to have, in nanoseconds of the epoch; None: that of now.
         self.mtime = parse_mtime(request.field("X-OC-Mtime")) if honours else None
-        self.block = max(site.configuration.block_size, BLOCK)
+        self.block = block_of(site)
         self._opened: ExitStack | None = None
         #: What commits it; None until that is admitted.
         self.operation: Operation | None = None

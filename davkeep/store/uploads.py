@@ -86,6 +86,8 @@ class Uploads:
 
     def find(self, path: bytes, principal: str, address: str) -> StoredUpload | None:
         """The upload of an owner to `path`."""
+        if not self.exist():
+            return None
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM uploads WHERE path = ? AND principal = ? AND address = ?",
             (path, principal, address),

@@ -1,6 +1,6 @@
 """A part of an upload, and with the last one the whole file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from os import stat_result
 
@@ -28,10 +28,21 @@ class Ranged(Staged):
     stored, which is read once more for it: what one request brought is not what counts.
     """
 
-    def __init__(self, site: Site, request: Request, part: ContentRange, entry: Entry) -> None:
-        """Begin, or go on with, the upload of the request's owner; raises as ``Uploads.begin``."""
+    def __init__(
+        self,
+        site: Site,
+        request: Request,
+        part: ContentRange,
+        entry: Entry,
+        content: Iterable[memoryview] | None = None,
+    ) -> None:
+        """Begin, or go on with, the upload of the request's owner; raises as ``Uploads.begin``.
+
+        ``content``: of the request, if its beginning was read before.
+        """
         super().__init__(site, request, entry, site.control(""))
         self._uploads = site.uploads
+        self._content = content
         self._transfer = site.uploads.begin(entry, request.account, part)
         self.control.staging_name = self._transfer.name
         self._url = upload_url(request.whole_path)
@@ -48,7 +59,8 @@ class Ranged(Staged):
     def receive(self, request: Request) -> None:
         transfer = self._transfer
         verification = Verification(self._digests_of(Scope.CONTENT))
-        for block in request.blocks(self.block):
+        content = request.blocks(self.block) if self._content is None else self._content
+        for block in content:
             transfer.write(block)
             verification.update(block)
         transfer.finish()

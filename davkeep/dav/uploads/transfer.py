@@ -37,11 +37,6 @@ class Transfer:
         self._ended = ended
         self._received = 0
 
-    @property
-    def is_all(self) -> bool:
-        """Whether the one part is the whole file."""
-        return self.part.length == self.part.total
-
     def write(self, block: bytes | memoryview) -> None:
         """Write on; what was there from the beginning of the part on is gone.
 

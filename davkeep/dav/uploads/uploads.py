@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -181,11 +181,12 @@ class Uploads:
 
     def stop(self, name: str) -> None:
         """Have whoever brings a part write no more; one that is being stored does not either."""
-        with self._turns.at(name):
-            try:
-                self._stop(name)
-            except Failure:
-                return
+        with self._turns.at(name), suppress(Failure):
+            self._close(name)
+
+    def limit_of(self, name: str) -> int | None:
+        """How many bytes count of a file that could not be cut; None: all of it."""
+        return self._limits.get(name)
 
     def close(self) -> None:
         """The server has stopped: requests that it cut leave everything as it is."""
@@ -334,7 +335,7 @@ class Uploads:
     def _close(self, name: str) -> None:
         taken = self._stop(name)
         if taken is not None:
-            taken.close()
+            self._let_go(name, taken)
 
     def _expired(self, name: str) -> bool:
         with self._turns.at(name):
