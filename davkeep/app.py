@@ -17,6 +17,7 @@ from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
 from davkeep.dav.site import Site, staging_prefix
+from davkeep.dav.uploads.listed import Listed
 from davkeep.dav.uploads.sweeper import Sweeper
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
@@ -332,7 +333,8 @@ def make_server(configuration: Configuration, site: Site) -> Server:
     settings = ServerSettings.from_server_args(arguments)
     if configuration.suppress_version_info:
         settings = replace(settings, server_name="davkeep")
-    resources = Resources(configuration, site.registry, replay)
+    listed = Listed(site.uploads, site.shares)
+    resources = Resources(configuration, site.registry, replay, listed)
     application = Application(site, resources.find)
 
     def drain(seconds: float) -> None:

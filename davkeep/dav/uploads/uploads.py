@@ -143,9 +143,11 @@ class Uploads:
         rows = (row for row in self._stored.all() if not (row.is_hidden or self._is_old(row)))
         return [self._listed(row) for row in rows]
 
-    def abandon_listed(self, id: str) -> bool:
-        """Drop the one that is listed by ``id``, as ``abandon``."""
-        return self._abandon(self._prefix + id)
+    def abandon_listed(self, id: str, may_see: Callable[[Owner], bool]) -> bool:
+        """Drop the one that is listed by ``id``, if its owner's may be seen, as ``abandon``."""
+        row = self._stored.get(self._prefix + id)
+        may_be = row is not None and may_see((row.principal, row.address))
+        return may_be and self._abandon(self._prefix + id)
 
     def all(self) -> list[StoredUpload]:
         """What is to be looked at from time to time."""
