@@ -102,7 +102,8 @@ class Site:
                 if control.left_behind:
                     warn_left_behind(control, f"{operation.method} {operation.source}")
                 page.close(keep=control.is_untidy)
-                self.uploads.sweep()
+                entries = [source] if destination is None else [source, destination]
+                self.uploads.sweep([entry.share.path_of(()) for entry in entries])
 
     @contextmanager
     def uploading(self, entry: Entry) -> Iterator[None]:

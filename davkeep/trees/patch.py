@@ -75,10 +75,12 @@ class Patch(Closing):
             undo.callback(self.close)
             source_fd = self._destination.open()
             undo.callback(os.close, source_fd)
-            position = start(os.fstat(source_fd).st_size)
+            length = os.fstat(source_fd).st_size
+            position = start(length)
             self._whole = undo.enter_context(Upload(self._destination, self._control))
             yield from self._copied(source_fd, self._whole.fd)
             yield from self._written(self._whole, position)
+            self._whole.size = max(length, position + self.size)
             return (yield from self._whole.commit(mtime=mtime))
 
     def _copied(self, source_fd: int, fd: int) -> Generator[Lane | None, None, None]:

@@ -16,7 +16,7 @@ from davkeep.trees.purge import purge_now
 from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce, is_collection
-from davkeep.trees.steps import Control, Lane, Result, Steps
+from davkeep.trees.steps import Control, DestinationError, Lane, Result, Steps
 
 _STAGE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPOOL = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -47,7 +47,7 @@ class Upload(Closing):
         """
         destination.require_writable()
         _refuse(destination, destination.find())
-        #: Bytes written so far.
+        #: Bytes written so far; who fills the file by ``fd`` says here how many it has to have.
         self.size = 0
         #: Status of the stored file, from which its ETag is made; None before the commit.
         self.stored: os.stat_result | None = None
@@ -88,6 +88,7 @@ class Upload(Closing):
 
     def blocks(self, size: int) -> Iterator[bytes]:
         """Yield the content, in blocks of at most ``size`` bytes. Raises DestinationError."""
+        self._require_size()
         try:
             position = 0
             while block := os.pread(self._fd, size, position):
@@ -128,6 +129,7 @@ class Upload(Closing):
             is_new = self._dress(replace=replace)
             self._set_time(mtime)
             yield from self._flush()
+            self._require_size()
             yield Lane.SHORT
             swap = Swap(self._staging, final, control)
             self._swap(swap, replace=replace, is_new=is_new)
@@ -144,6 +146,18 @@ class Upload(Closing):
         if swap.old is not None:
             purge_now(*swap.old, control)
         return Result(created=swap.created, complete=True)
+
+    def _require_size(self) -> None:
+        """See that the staged file has what was written, whoever else may have touched it.
+
+        Raises DestinationError (500); the old file is whole.
+        """
+        try:
+            if os.fstat(self._fd).st_size == self.size:
+                return
+        except OSError as error:
+            raise destination_error(error) from error
+        raise DestinationError(errno.EIO, "The staged file has not the size of its content")
 
     def _swap(self, swap: Swap, *, replace: bool, is_new: bool) -> None:
         """``is_new``: nothing was there a moment ago; the rename itself tells if that is over."""
