@@ -6,6 +6,7 @@ from functools import partial
 from os import stat_result
 
 from davkeep.dav.answers import Reply
+from davkeep.dav.bounds import refuse_too_large
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import refusal
 from davkeep.dav.request import Request
@@ -50,8 +51,9 @@ def _begin_part(site: Site, request: Request, part: ContentRange, entry: Entry) 
     """Enter an upload, or go on with it, while nobody moves, replaces or removes its collection.
 
     A MOVE drops what is entered below its destination, when that can be seen already. 423 at once,
-    for the content is not read before.
+    for the content is not read before; 413 for a file that would be too large.
     """
+    refuse_too_large(site, entry, part.total)
     try:
         with site.reserving(entry.place_as(None), Mode.SHARED, request.account):
             return Ranged(site, request, part, entry)
