@@ -16,6 +16,7 @@ from davkeep.dav.cors import across_origins
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
+from davkeep.dav.sharing import Sharing
 from davkeep.dav.site import Site, staging_prefix
 from davkeep.dav.uploads.listed import Listed
 from davkeep.dav.uploads.sweeper import Sweeper
@@ -214,6 +215,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         books=books,
         registry=registry,
         uploads=make_uploads(configuration, stored.uploads, instance, opened),
+        sharing=try_sharing(shares),
         upkeep=upkeep,
         plan=planner(Settings.of(block.keepalive)),
         instance=instance,
@@ -340,6 +342,13 @@ def make_shares(configuration: Configuration) -> Shares:
         segments = tuple(segment for segment in url.split("/") if segment)
         shares.add(Provider(segments, share))
     return shares
+
+
+def try_sharing(shares: Shares) -> Sharing:
+    """Find out where files share blocks, as far as that can be said at once."""
+    sharing = Sharing()
+    sharing.begin(shares.providers)
+    return sharing
 
 
 def make_server(configuration: Configuration, site: Site) -> Server:

@@ -12,7 +12,7 @@ from davkeep.dav.admission import Findings, admit
 from davkeep.dav.answers import Field, Reply
 from davkeep.dav.checks import LockCheck
 from davkeep.dav.delivery import deliver, when_free
-from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.outcomes import Sides, conclusion, content_status
 from davkeep.dav.repeats import is_stored, key_of
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, warn_left_behind
@@ -173,7 +173,7 @@ def _start(site: Site, staged: Staged, operation: Operation, *, only_new: bool) 
 
 def _conclude(staged: Staged, url: str, ending: Ending) -> Outcome:
     """201 or 204 with the ETag of what is stored, for everybody who waits for it."""
-    outcome = conclusion(Sides(source=lambda below: url))(ending)
+    outcome = conclusion(Sides(source=lambda below: url), content_status)(ending)
     if staged.stored is None or outcome.status >= 300:
         return outcome
     fields: list[Field] = [("ETag", f'"{etag_of(staged.stored)}"')]

@@ -18,6 +18,13 @@ from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce, is_collection
 from davkeep.trees.steps import Control, DestinationError, Lane, Result, Steps
 
+#: What is answered where a file cannot have a certain time, or none may be set.
+_NO_SUCH_TIME = frozenset(
+    (errno.EPERM, errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.EOPNOTSUPP, errno.ENOSYS)
+)
+#: Nanoseconds, in which the kernel tells times.
+_SECOND = 10**9
+
 _STAGE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPOOL = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -51,8 +58,8 @@ class Upload(Closing):
         self.size = 0
         #: Status of the stored file, from which its ETag is made; None before the commit.
         self.stored: os.stat_result | None = None
-        #: Whether the time that was asked for could be set.
-        self.has_time = False
+        #: The time of modification that was asked for, in nanoseconds of the epoch.
+        self._mtime: int | None = None
         self._destination = destination
         self._control = control
         self._outlives = arrived is not None
@@ -96,6 +103,16 @@ class Upload(Closing):
                 position += len(block)
         except OSError as error:
             raise destination_error(error) from error
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the stored file has the time that was asked for, to the second.
+
+        A file system may have no time as early or late as that, or none of each second.
+        """
+        if self.stored is None or self._mtime is None:
+            return False
+        return self.stored.st_mtime_ns // _SECOND == self._mtime // _SECOND
 
     @property
     def fd(self) -> int:
@@ -195,14 +212,14 @@ class Upload(Closing):
         return existing is None
 
     def _set_time(self, mtime: int | None) -> None:
-        """Set the time of modification, where the file system has such times."""
+        """Ask for a time of modification; what is stored tells whether the file system has it."""
         if mtime is None:
             return
+        self._mtime = mtime
         try:
             os.utime(self._fd, ns=(mtime, mtime))
-            self.has_time = True
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EINVAL, errno.EOVERFLOW):
+            if error.errno not in _NO_SUCH_TIME:
                 raise destination_error(error) from error
 
     def _beside(self) -> Generator[Lane | None, None, None]:

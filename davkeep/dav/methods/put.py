@@ -8,6 +8,7 @@ from itertools import chain
 from os import stat_result
 
 from davkeep.dav.answers import Field, Reply
+from davkeep.dav.bounds import refuse_too_large
 from davkeep.dav.checks import LockCheck, check_conditions
 from davkeep.dav.delivery import refusal
 from davkeep.dav.request import Request
@@ -41,10 +42,11 @@ def _put_part(site: Site, request: Request, part: ContentRange) -> Reply:
     """A part of a file (RFC 9110 14.5): 202 until the last one, which is answered as a PUT."""
     if request.body_length not in (None, part.length):
         raise Failure(400, "The content is not as long as its range.")
+    bounded = partial(_check_part, part)
     if part.length == part.total:
-        whole = receive(site, request, check, partial(_begin_all, site, request, part))
+        whole = receive(site, request, bounded, partial(_begin_all, site, request, part))
         return store(site, request, check, whole)
-    staged = receive(site, request, check, partial(_begin_part, site, request, part))
+    staged = receive(site, request, bounded, partial(_begin_part, site, request, part))
     if part.is_last:
         return store(site, request, check, staged)
     with closing(staged):
@@ -91,6 +93,13 @@ def _see_that_it_is_there(request: Request, staged: Ranged) -> None:
         if not entry.is_same_as(staged.entry):
             staged.give_up()
             raise Failure(409, "The collection above was replaced while the content arrived.")
+
+
+def _check_part(part: ContentRange, site: Site, request: Request, entry: Entry) -> LockCheck:
+    """As for PUT; 413 for a file that would be too large."""
+    locks = check(site, request, entry)
+    refuse_too_large(site, entry, part.total)
+    return locks
 
 
 def check(site: Site, request: Request, entry: Entry) -> LockCheck:
