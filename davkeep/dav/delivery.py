@@ -198,7 +198,8 @@ def _when_free(
         if now >= request.conflict_deadline:
             raise refusal(request, conflict) from None
         again = partial(when_free, site, request, step, abandoned)
-        return Pending(partial(_waiting_for_release, request, conflict, abandoned), again)
+        cancels = site.configuration.davkeep.operations.on_disconnect == "cancel"
+        return Pending(partial(_waiting_for_release, request, conflict, abandoned, cancels), again)
 
 
 class _Waiter:
@@ -260,9 +261,13 @@ def _waiting_for_release(
     request: Request,
     conflict: Conflict,
     abandoned: Callable[[], None],
+    cancels: bool,
     resume: Callable[[], Iterable[bytes]],
 ) -> Waiting:
-    """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design)."""
+    """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design).
+
+    ``cancels``: what ``on_disconnect`` says; nothing is begun then for a client that has left.
+    """
     released = _Release(conflict)
 
     def forget() -> None:
@@ -278,6 +283,7 @@ def _waiting_for_release(
         resume=again,
         deadline=request.conflict_deadline,
         disconnected=forget,
+        ends_with_client=cancels,
         label=f"{request.method} {request.url}, which is taken",
     )
 

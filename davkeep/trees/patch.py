@@ -141,7 +141,7 @@ class Patch(Closing):
         except WriteError as failure:
             raise destination_error(failure.error) from failure
         _go_to(self._whole.fd, position)
-        yield from _written(_read(self._part.fd, 0, self.size), self._whole)
+        yield from _written(self._part.blocks(_BLOCK), self._whole)
         return position
 
     def _set_apart(self, fd: int, position: int) -> Generator[Lane | None, None, None]:
