@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from davkeep.dav.uploads.listed import Listed
-from davkeep.dav.uploads.uploads import Standing, Unfinished
+from davkeep.dav.uploads.standing import Standing, Unfinished
 from harness.dav import make
 from harness.server import RunningServer, Serve
 from harness.uploads import begin_part, offset, put_part, ranged, upload_path

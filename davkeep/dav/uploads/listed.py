@@ -6,7 +6,8 @@ from typing import Any
 
 from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.address import upload_url
-from davkeep.dav.uploads.uploads import Owner, Unfinished, Uploads
+from davkeep.dav.uploads.standing import Owner, Unfinished
+from davkeep.dav.uploads.uploads import Uploads
 from davkeep.store.subtrees import subtree
 from davkeep.words.urls import Segments, quote_path
 

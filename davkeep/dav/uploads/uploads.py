@@ -4,10 +4,8 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from secrets import token_hex
 
-from davkeep.dav.uploads.address import standing_fields
 from davkeep.dav.uploads.hidden import (
     arrived_of,
     has_vanished,
@@ -16,6 +14,7 @@ from davkeep.dav.uploads.hidden import (
     open_hidden,
     remove_hidden,
 )
+from davkeep.dav.uploads.standing import Owner, Standing, Unfinished, mismatch, refused
 from davkeep.dav.uploads.tenure import Tenure
 from davkeep.dav.uploads.transfer import Transfer
 from davkeep.dav.uploads.turns import Turns
@@ -32,29 +31,6 @@ _log = logging.getLogger("davkeep.dav")
 
 #: Seconds for which an upload is kept after something was last heard of it: a day.
 KEPT = 86_400.0
-
-#: A user's name, and for the anonymous one the address.
-Owner = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far an upload is: bytes of it and of the whole, and the seconds it is still kept."""
-
-    offset: int
-    length: int
-    left: float
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """One upload in a list; ``path`` is the target's real one, ``age`` in seconds."""
-
-    id: str
-    owner: Owner
-    path: bytes
-    standing: Standing
-    age: float
 
 
 class Uploads:
@@ -199,7 +175,7 @@ class Uploads:
     def _made(self, name: str, entry: Entry, owner: Owner, part: ContentRange) -> Transfer | None:
         """Begin an upload; None if its owner has begun one meanwhile."""
         if part.first:
-            raise _refused("Nothing of this upload has arrived.", 0, None)
+            raise refused("Nothing of this upload has arrived.", 0, None)
         now = self._now()
         row = StoredUpload(name, entry.path, *owner, part.total, self._spool, None, now, now)
         if not self._stored.add(row):
@@ -227,7 +203,7 @@ class Uploads:
                 undo.pop_all()
                 return self._entered(name, opened, part)
             if part.first:
-                raise _mismatch(row, opened, part)
+                raise mismatch(row, opened.size, part)
         self._forget(row)
         return None
 
@@ -397,16 +373,3 @@ class Uploads:
             self._stored.remove(row.name)
         else:
             self._stored.end(row.name, row.path)
-
-
-def _mismatch(row: StoredUpload, opened: Partial, part: ContentRange) -> Failure:
-    if row.length != part.total:
-        explanation = "This upload is of a file of another length."
-    else:
-        explanation = "The range begins after what has arrived."
-    return _refused(explanation, opened.size, row.length)
-
-
-def _refused(explanation: str, offset: int, length: int | None) -> Failure:
-    explanation = f"{explanation} Go on at byte {offset}."
-    return Failure(409, explanation, fields=standing_fields(offset, length))
