@@ -122,7 +122,7 @@ class Patch(Closing):
             else:
                 position = yield from self._rebuilt(source_fd, status)
             assert self._whole is not None, "it is there with its base, or was made"
-            self._whole.size = max(status.st_size, position + self.size)
+            self._whole.around = max(status.st_size, position + self.size) - self.size
             return (yield from self._whole.commit(mtime=mtime))
 
     def _rebuilt(self, source_fd: int, status: os.stat_result) -> Generator[Lane | None, None, int]:
@@ -134,7 +134,7 @@ class Patch(Closing):
         if self._whole is None:
             self._whole = Upload(self._destination, self._control)
         if self._base is not None:
-            yield from self._set_apart(self._whole.fd, self._base.position)
+            yield from self._set_apart(self._whole, self._base.position)
         assert self._part is not None, "it arrived by itself, or was set apart"
         try:
             yield from self._copied(source_fd, self._whole.fd, status)
@@ -144,12 +144,13 @@ class Patch(Closing):
         yield from _written(self._part.blocks(_BLOCK), self._whole)
         return position
 
-    def _set_apart(self, fd: int, position: int) -> Generator[Lane | None, None, None]:
+    def _set_apart(self, whole: Upload, position: int) -> Generator[Lane | None, None, None]:
         """Take the part out of a copy that is of no use any more, which is empty then."""
         self._part = Upload(self._destination, self._named)
-        yield from _written(_read(fd, position, self.size), self._part)
-        os.ftruncate(fd, 0)
-        os.lseek(fd, 0, os.SEEK_SET)
+        yield from _written(_read(whole.fd, position, self.size), self._part)
+        os.ftruncate(whole.fd, 0)
+        os.lseek(whole.fd, 0, os.SEEK_SET)
+        whole.size = 0
         self._base = None
 
     def _copied(

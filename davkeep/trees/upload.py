@@ -54,8 +54,10 @@ class Upload(Closing):
         """
         destination.require_writable()
         _refuse(destination, destination.find())
-        #: Bytes written so far; who fills the file by ``fd`` says here how many it has to have.
+        #: Bytes written so far.
         self.size = 0
+        #: Bytes beside them, said by who fills the file by ``fd``.
+        self.around = 0
         #: Status of the stored file, from which its ETag is made; None before the commit.
         self.stored: os.stat_result | None = None
         #: The time of modification that was asked for, in nanoseconds of the epoch.
@@ -170,7 +172,7 @@ class Upload(Closing):
         Raises DestinationError (500); the old file is whole.
         """
         try:
-            if os.fstat(self._fd).st_size == self.size:
+            if os.fstat(self._fd).st_size == self.size + self.around:
                 return
         except OSError as error:
             raise destination_error(error) from error
