@@ -78,9 +78,9 @@ class Sharing:
             return self._known.get(where, False)
 
     def _begun(self, where: _FileSystem, folder_fd: int) -> threading.Event:
-        """Begin a trial, under the lock; what is returned is set when it has ended."""
-        ended = self._under_way[where] = threading.Event()
+        """Begin a trial, under the lock; what is returned is set when it has ended. OSError."""
         own_fd = os.dup(folder_fd)
+        ended = self._under_way[where] = threading.Event()
         try:
             start_thread(lambda: self._try(where, own_fd, ended), "davkeep-sharing")
         except ThreadRefusedError:
