@@ -44,6 +44,9 @@ CHANGES = frozenset(
     ]
 )
 
+#: Modules that change nothing but files that never have a name: a kill takes those along.
+UNNAMED = frozenset(["davkeep.trees.sharing"])
+
 #: Called with what is about to happen.
 Reach = Callable[[str], None]
 
@@ -136,7 +139,7 @@ def install(points: Points, *, flags: bool = True) -> None:
     system = System(points.reach)
     for found in pkgutil.iter_modules(davkeep.trees.__path__, "davkeep.trees."):
         module = importlib.import_module(found.name)
-        if getattr(module, "os", None) is os:
+        if getattr(module, "os", None) is os and found.name not in UNNAMED:
             module.os = system  # type: ignore[attr-defined]
     _wrap_renames(points, flags=flags)
     _wrap_syncfs(points)
