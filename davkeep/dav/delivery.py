@@ -169,7 +169,7 @@ def when_free(
     site: Site,
     request: Request,
     step: Callable[[], Reply],
-    abandoned: Callable[[], None] = _nothing,
+    abandoned: Callable[[], None] | None = None,
 ) -> Reply:
     """Run ``step``; when a running operation is in its way, wait without a thread and run it again.
 
@@ -179,12 +179,13 @@ def when_free(
     try:
         return _when_free(site, request, step, abandoned)
     except (Failure, OSError):
-        abandoned()
+        if abandoned is not None:
+            abandoned()
         raise
 
 
 def _when_free(
-    site: Site, request: Request, step: Callable[[], Reply], abandoned: Callable[[], None]
+    site: Site, request: Request, step: Callable[[], Reply], abandoned: Callable[[], None] | None
 ) -> Reply:
     try:
         return step()
@@ -260,7 +261,7 @@ class _Release:
 def _waiting_for_release(
     request: Request,
     conflict: Conflict,
-    abandoned: Callable[[], None],
+    abandoned: Callable[[], None] | None,
     cancels: bool,
     resume: Callable[[], Iterable[bytes]],
 ) -> Waiting:
@@ -270,10 +271,6 @@ def _waiting_for_release(
     """
     released = _Release(conflict)
 
-    def forget() -> None:
-        released.forget()
-        abandoned()
-
     def again() -> Iterable[bytes]:
         released.forget()
         return resume()
@@ -282,7 +279,8 @@ def _waiting_for_release(
         subscribe=released.subscribe,
         resume=again,
         deadline=request.conflict_deadline,
-        disconnected=forget,
+        disconnected=released.forget,
+        abandoned=abandoned,
         ends_with_client=cancels,
         label=f"{request.method} {request.url}, which is taken",
     )

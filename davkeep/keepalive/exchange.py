@@ -28,8 +28,8 @@ class Schedule(Protocol):
 class Waiting:
     """Why a connection is parked, and what ends it: either `resume` or `disconnected`, once.
 
-    Every callable but `resume` is called on a thread that others depend on, so it returns at once
-    and does not raise.
+    `resume` and `abandoned` have a thread of the pool. Every other callable is called on a thread
+    that others depend on, so it returns at once and does not raise.
     """
 
     #: Given a callback that takes nothing; it is called once, from any thread, at once if the
@@ -54,6 +54,9 @@ class Waiting:
     #: Whether a client has gone as well that has sent its last byte, and no other request after
     #: this one: a mere close cannot be told from that half-close. Otherwise it may still read.
     ends_with_client: bool = False
+    #: Run after `disconnected`: gives up what was made for the request, which may wait for a disk.
+    #: None: nothing was.
+    abandoned: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,17 @@ class ParkingLot:
     """
 
     def __init__(
-        self, deliver: Callable[[Parkable], None], *, clock: Callable[[], float] = time.monotonic
+        self,
+        deliver: Callable[[Parkable], None],
+        elsewhere: Callable[[Callable[[], None]], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`deliver` takes over a connection; it is called on the lot's thread and returns at
-        once.
+        """`deliver` takes over a connection, `elsewhere` has something done by another thread; both
+        are called on the lot's thread and return at once.
         """
         self._deliver = deliver
+        self._elsewhere = elsewhere
         self._clock = clock
         self._signal = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll = select.epoll()
@@ -101,8 +106,13 @@ class ParkingLot:
         is parked; False if that took longer than `timeout` seconds.
         """
         done = threading.Event()
-        # A message of a message: an admission that comes before it may leave one, too.
-        return self._post(partial(self._post, done.set)) and done.wait(timeout)
+
+        def again() -> None:
+            # A message of a message: an admission that comes before it may leave one, too.
+            if not self._post(done.set):
+                done.set()
+
+        return self._post(again) and done.wait(timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Reset what is parked and end the thread. Nobody is told that a client went: none did."""
@@ -218,6 +228,8 @@ class ParkingLot:
         except Exception:
             # Not ours to judge, and every other parked connection depends on this thread.
             _log.exception("disconnected() of %s failed", entry.name)
+        if entry.waiting.abandoned is not None:
+            self._elsewhere(entry.waiting.abandoned)
 
     @staticmethod
     def _stop_waiting(entry: Parked) -> None:

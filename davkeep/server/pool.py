@@ -97,6 +97,32 @@ class Worker:
             conn.close()
 
 
+class _Chore:
+    """Work that needs a thread of the pool and has no connection any more."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def communicate(self) -> bool:
+        """Do it."""
+        self._call()
+        return False
+
+    def next_comes(self, seconds: float) -> bool:
+        """Nothing does."""
+        return False
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def cut(self) -> None:
+        """It waits for nobody who could be sent away."""
+
+    def waits_for_client(self, seconds: float) -> bool:
+        """It has none."""
+        return False
+
+
 _Line = deque[tuple[Conversation, float]]
 
 
@@ -218,6 +244,10 @@ class Pool:
         """Have a thread write the result for which `conn` was parked."""
         if not self._queue(self._deliveries, conn):
             conn.close()
+
+    def run(self, call: Callable[[], None]) -> None:
+        """Have a thread call `call`, which may wait for a disk; once the pool stops, no more."""
+        self._queue(self._requests, _Chore(call))
 
     def finish_deliveries(self, timeout: float) -> bool:
         """Wait until no result is queued or being written; False if that took longer than

@@ -76,7 +76,7 @@ class Server(HTTPServer):
         self._drain = drain
         self._apply(self.settings)
         self.requests = self._make_pool(self.settings)
-        self.lot = ParkingLot(self._deliver)
+        self.lot = ParkingLot(self._deliver, self.requests.run)
         self.lingering = Lingering()
         self._stop_begun = threading.Lock()
         self._stopped = threading.Event()

@@ -13,6 +13,7 @@ from davkeep.keepalive.exchange import IncompleteBody, Waiting
 from davkeep.keepalive.lot import HEAP_SLACK, RETRY_AFTER, ParkingLot
 from davkeep.keepalive.parked import Arrival, IllegalStage, Interims, Parked, Stage
 from davkeep.words.interim import PROCESSING
+from harness.waiting import until
 
 
 class Clock:
@@ -88,7 +89,8 @@ class Yard:
     def __init__(self):
         self.clock = Clock()
         self.delivered = []
-        self.lot = ParkingLot(self.delivered.append, clock=self.clock)
+        self.elsewhere = []
+        self.lot = ParkingLot(self.delivered.append, self.elsewhere.append, clock=self.clock)
         self.callbacks = []
         self.gone = []
         self.conns = []
@@ -410,7 +412,7 @@ def test_as_a_thread():
         by.append(threading.current_thread().name)
         delivered.set()
 
-    lot, conns, callbacks, gone = ParkingLot(deliver), [Conn(), Conn()], [], []
+    lot, conns, callbacks, gone = ParkingLot(deliver, by.append), [Conn(), Conn()], [], []
     lot.start()
     for conn in conns:
         waiting = Waiting(callbacks.append, list, disconnected=lambda: gone.append(1))
@@ -492,7 +494,7 @@ def test_a_second_end_is_a_fault():
 
 def test_a_wake_before_the_flush_counts(yard):
     """What is over when it is parked was handed back when the lot says that it is flushed."""
-    lot = ParkingLot(yard.delivered.append)
+    lot = ParkingLot(yard.delivered.append, yard.elsewhere.append)
     conn = Conn()
     yard.conns.append(conn)
     lot.park(Parked(conn, Waiting(lambda callback: callback(), list), Interims(0.0)))
@@ -500,6 +502,39 @@ def test_a_wake_before_the_flush_counts(yard):
     assert lot.flush(10)
     assert yard.delivered == [conn]
     lot.stop()
+
+
+def test_a_flush_while_it_stops_does_not_wait(yard):
+    """Whoever waits for the lot to be flushed goes on when it has closed in between."""
+    lot = ParkingLot(yard.delivered.append, yard.elsewhere.append)
+    flushed = []
+    waiting = threading.Thread(target=lambda: flushed.append(lot.flush(60)))
+    waiting.start()
+    until(lambda: lot._inbox, "the flush is asked for")
+    lot._close()
+    waiting.join(10)
+    assert flushed == [True]
+
+
+def test_what_may_wait_for_a_disk_is_done_elsewhere(yard):
+    """What was made for a request whose client leaves is given up by another thread."""
+    conn, given_up = Conn(), []
+    yard.conns.append(conn)
+    waiting = Waiting(
+        yard.callbacks.append,
+        list,
+        disconnected=lambda: yard.gone.append(conn),
+        abandoned=lambda: given_up.append(conn),
+        ends_with_client=True,
+    )
+    yard.lot.park(Parked(conn, waiting, Interims(0.0)))
+    yard.lot.turn(0)
+    conn.client.close()
+    yard.lot.turn(10)
+    assert yard.gone == [conn]
+    assert given_up == []
+    yard.elsewhere[0]()
+    assert given_up == [conn]
 
 
 def _leaving(yard, conn=None):

@@ -1,15 +1,20 @@
 """What the server keeps of a request whose connection waits for its response."""
 
 import gc
+import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from davkeep.dav.request import Request
+from davkeep.dav.staged import Staged
 from harness.inside import Inside, Start
-from harness.server import Serve
+from harness.server import DEADLINE, Serve
 from harness.trees import plant
+from harness.uploads import break_off
+from harness.waiting import until
 
 #: A COPY of these files takes until it is cancelled.
 SLOW: dict[str, Any] = {
@@ -45,6 +50,31 @@ def test_nothing_of_the_request_waits(slow: Inside, method: str) -> None:
         assert _kept(lambda each: type(each) is Request) <= before[1]
         slow.last().cancel()
         assert client.response().status == 409
+
+
+def test_what_is_given_up_on_a_disk_that_hangs(
+    slow: Inside, root: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropping the upload of a client that left holds up no connection that waits."""
+    opened, begun, close = threading.Event(), threading.Event(), Staged.close
+
+    def hang(self: Staged) -> None:
+        begun.set()
+        assert opened.wait(DEADLINE)
+        close(self)
+
+    monkeypatch.setattr(Staged, "close", hang)
+    with slow.wire() as client, slow.wire() as leaves:
+        client.send("COPY", "/a", {"Destination": f"{slow.url}b"})
+        assert client.interim() == 102
+        leaves.send("PUT", "/b", body=b"new")
+        until(lambda: slow.parked == 2, "the upload waits")
+        break_off(leaves.socket)
+        assert begun.wait(DEADLINE)
+        slow.last().cancel()
+        assert client.response().status == 409
+        opened.set()
+    until(lambda: sorted(os.listdir(root)) == ["a"], "nothing is left")
 
 
 def test_its_line_in_the_access_log_is_whole(serve: Serve, wire: Any, root: Any) -> None:
