@@ -79,8 +79,9 @@ class Document:
         return () if environ["REQUEST_METHOD"] == "HEAD" else (self.content,)
 
 
-def check(environ: Environ, etag: str) -> None:
-    """Evaluate a request's conditions on the representation that has `etag`, without quotes.
+def check(environ: Environ, etag: str | None) -> None:
+    """Evaluate a request's conditions on the representation that has `etag`, without quotes, or
+    on one that has none.
 
     It has no date of modification, so that conditions on one are ignored (RFC 9110 13.1.3, 13.1.4).
     Raises Failure 412, 304 for GET and HEAD, and 400 for a malformed list of entity tags.

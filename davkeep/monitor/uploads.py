@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from davkeep.monitor.documents import JSON, Document, Environ, StartResponse
+from davkeep.monitor.documents import JSON, Document, Environ, StartResponse, check
 from davkeep.monitor.lookup import challenged
 from davkeep.monitor.methods import by_method
 from davkeep.monitor.same_origin import require_same_origin
@@ -54,11 +54,15 @@ class UploadList:
         return Document(200, JSON, content).send_unconditionally(environ, start_response)
 
     def _delete(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Raises Failure 400 without an id, 403, 404 also for what is somebody else's, and 423."""
+        """Raises Failure 400 without an id, 403, 404 also for what is somebody else's, and 423.
+
+        The list has no entity tag, so a condition on one is 412.
+        """
         require_same_origin(environ, self._tokens)
         ids = parse_qs(environ.get("QUERY_STRING", "")).get("id", [])
         if len(ids) != 1:
             raise Failure(400, "Which upload is meant has to be said by ?id=.")
+        check(environ, None)
         if not self._unfinished.remove(ids[0], environ["davkeep.caller"].may_see):
             asked = challenged(environ, start_response)
             if asked is None:

@@ -108,7 +108,7 @@ def test_who_may_remove_one(client: Wire) -> None:
 
 
 def test_what_is_no_request_for_it(client: Wire) -> None:
-    """400 without an id, 401 without a name, 403 for another site's page, 405."""
+    """400 without an id, 401 without a name, 403 for a page of another site, 405, 412 (conditions)."""
     put(client, "ann", "/tree/a", 100)
     (id,) = [each["id"] for each in listed(client, "ann")]
     assert client.ask("DELETE", UPLOADS, as_user("ann")).status == 400
@@ -117,6 +117,11 @@ def test_what_is_no_request_for_it(client: Wire) -> None:
     assert client.ask("DELETE", f"{UPLOADS}?id={id}").status == 401
     assert remove(client, "ann", id, Origin="http://elsewhere.example").status == 403
     assert client.ask("PUT", UPLOADS, as_user("ann"), b"x").status == 405
+    own = {**as_user("ann"), "If-Match": '"another"'}
+    assert client.ask("DELETE", upload_path("/tree/a"), own).status == 412
+    assert client.ask("DELETE", upload_path("/tree/b"), own).status == 404
+    assert remove(client, "ann", id, **{"If-Match": '"another"'}).status == 412
+    assert remove(client, "ann", id, **{"If-None-Match": "*"}).status == 412
     assert client.ask("OPTIONS", UPLOADS, as_user("ann")).fields["Allow"].startswith("GET, HEAD")
     assert len(listed(client, "ann")) == 1
 

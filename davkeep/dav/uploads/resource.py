@@ -8,6 +8,7 @@ from davkeep.dav.handler import answered, send_failure
 from davkeep.dav.request import Request, StartResponse
 from davkeep.dav.site import Site
 from davkeep.dav.uploads.address import standing_fields
+from davkeep.words.conditions import check_preconditions, conditions_in
 from davkeep.words.failure import Failure
 
 
@@ -54,8 +55,13 @@ class UploadResource:
         return Answer(204, fields)
 
     def _abandon(self, request: Request) -> Answer:
+        """404 where there is none, 412 for a condition on an entity tag, which it has not."""
         request.refuse_body()
         with request.share.existing(request.segments) as entry:
+            if self._site.uploads.standing(entry, request.account) is None:
+                raise Failure(404)
+            fields = conditions_in(request.environ)
+            check_preconditions(fields, method="DELETE", etag=None, modified=None, exists=True)
             if not self._site.uploads.abandon(entry, request.account):
                 raise Failure(404)
         return Answer(204)
