@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -40,19 +40,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     both = {"lacks": (*PROCESS, *more), "disks": DISKS, "what": (*PROCESS, *more, *DISKS)}
     both["refused"] = threads
     if "name" in metafunc.fixturenames and "shared" in metafunc.fixturenames:
-        argument = "lacks" if "lacks" in metafunc.fixturenames else "disks"
-        pairs = list(itertools.product(both[argument], KINDS))
         # In the short form each kind of request lacks every other thing.
-        some = [pair for pair in pairs if more or _is_even(both[argument], *pair)]
-        metafunc.parametrize((argument, "name"), some)
+        argument = "lacks" if "lacks" in metafunc.fixturenames else "disks"
+        pairs = [
+            (what, name)
+            for row, what in enumerate(both[argument])
+            for column, name in enumerate(KINDS)
+            if more or (row + column) % 2 == 0
+        ]
+        metafunc.parametrize((argument, "name"), pairs)
         return
     for argument, values in both.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, values)
-
-
-def _is_even(what: Sequence[str], lacks: str, name: str) -> bool:
-    return (what.index(lacks) + list(KINDS).index(name)) % 2 == 0
 
 
 class Starving:
