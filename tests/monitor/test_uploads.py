@@ -108,7 +108,7 @@ def test_who_may_remove_one(client: Wire) -> None:
 
 
 def test_what_is_no_request_for_it(client: Wire) -> None:
-    """400 without an id, 401 without a name, 403 for a page of another site, 405, 412 (conditions)."""
+    """400 without an id, 401 without a name, 403 for another page, 405, and 412 for conditions."""
     put(client, "ann", "/tree/a", 100)
     (id,) = [each["id"] for each in listed(client, "ann")]
     assert client.ask("DELETE", UPLOADS, as_user("ann")).status == 400
