@@ -105,7 +105,7 @@ class Monitors:
         self._is_introduced = credentials is None
 
     def all(self) -> list[Operation]:
-        """What there is, the newest first. Raises CannotAsk."""
+        """What there is, in the server's order. Raises CannotAsk."""
         heard = self._ask("GET", RESOURCE, most_content=MOST_CONTENT)
         found = _parsed(heard) if heard.status == 200 else None
         if not isinstance(found, list):

@@ -50,7 +50,7 @@ def _rows(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def test_the_list(server: Inside) -> None:
-    """A row for each, the newest first, with what a person wants to know."""
+    """A row for each, what runs first, with what a person wants to know."""
     assert _rows(ops(server.url)) == ["There are no operations."]
     over = server.ended(outcome=Outcome(207, (MemberFailure("/a/x", 403),))).operation
     running = server.begin().operation
@@ -107,7 +107,7 @@ def test_users(guarded: Inside) -> None:
     assert seen(guarded.url) == {nobodys.id}
     rows = _rows(ops(guarded.url, "--user", "bob", **passwords["bob"]))
     assert rows[0].split()[-1] == "OWNER"
-    assert rows[2].split()[-1] == "ann"
+    assert rows[1].split()[-1] == "ann"
 
 
 def test_who_is_refused(guarded: Inside) -> None:
