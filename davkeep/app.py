@@ -3,7 +3,6 @@
 import logging
 import resource
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from davkeep.control import Control, Refused
 from davkeep.dav.application import Application
+from davkeep.dav.cors import across_origins
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
@@ -47,6 +47,9 @@ from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.results import KeptResults
 from davkeep.store.uploads import Uploads as StoredUploads
+from davkeep.terminal import output
+from davkeep.terminal.log import LogHandler
+from davkeep.terminal.signals import unwinding
 from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Share
 from davkeep.webhooks import Receiver, Webhooks
@@ -78,24 +81,38 @@ def serve(configuration: Configuration) -> int:
     for key in without_effect(configuration):
         _log.warning("%s is set, and has no effect yet", key)
     with ExitStack() as opened:
-        with _state_named():
-            site = make_site(configuration, opened)
-            recovery = recover(site, opened)
-        server = make_server(configuration, site)
-        try:
-            server.prepare()
-        except ThreadRefusedError:
-            raise
-        except OSError as error:
-            where = f"{configuration.host}, port {configuration.port}"
-            raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
+        # What was opened is closed, also where a signal comes before there is a server to stop.
+        with unwinding():
+            with _state_named():
+                site = make_site(configuration, opened)
+                recovery = recover(site, opened)
+            server = make_server(configuration, site)
+            _prepare(server, configuration)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: server.ask_to_stop())
         start_control(site, opened)
-        print(f"Serving {_described(configuration)} at {server.url}", flush=True)
+        _announce(f"Serving {_described(configuration)} at {server.url}")
         recovery.start(site.upkeep)
         server.serve()
     return 0
+
+
+def _prepare(server: Server, configuration: Configuration) -> None:
+    try:
+        server.prepare()
+    except ThreadRefusedError:
+        raise
+    except OSError as error:
+        where = f"{configuration.host}, port {configuration.port}"
+        raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
+
+
+def _announce(line: str) -> None:
+    """Tell on standard output where we serve; nobody who does not read that is to be without it."""
+    try:
+        output.show(line)
+    except output.OutputLost as error:
+        _log.warning("%s; %s", line, error)
 
 
 def recover(site: Site, opened: ExitStack) -> Recovery:
@@ -144,10 +161,8 @@ def without_effect(configuration: Configuration) -> list[str]:
 
 def begin_log(configuration: Configuration) -> None:
     """Send the log to standard error; standard output is for the line that says where we serve."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [LogHandler()]
     root.setLevel(logging.WARNING)
     level = LEVELS[min(configuration.verbose, len(LEVELS) - 1)]
     for name in ("davkeep", "wsgidav"):
@@ -341,9 +356,10 @@ def make_server(configuration: Configuration, site: Site) -> Server:
             and any(provider.share.root.is_there() for provider in site.shares.visible)
         )
 
+    health = across_origins(configuration, Health(can_serve))
     return Server(
         (configuration.host, configuration.port),
-        front(application, Health(can_serve), configuration.davkeep.trusted_proxies),
+        front(application, health, configuration.davkeep.trusted_proxies),
         settings=settings,
         tls=_tls(configuration),
         drain=drain,

@@ -21,6 +21,9 @@ CONNECT_WITHIN = 10.0
 #: Most of an answer's content that is kept unless more is asked for, in bytes.
 MOST_CONTENT = 1 << 20
 
+#: Interim responses that are listened to; `davkeep probe` asks for 200 at most.
+MOST_INTERIMS = 1000
+
 BLOCK = 65536
 
 
@@ -30,6 +33,7 @@ class End(Enum):
     COMPLETE = "complete"
     CLOSED = "closed"  #: the connection ended before the response did
     MALFORMED = "malformed"  #: what came is no HTTP
+    ENDLESS = "longer than is listened to"  #: more interim responses, or content
     SILENT = "silent"  #: nothing more came in time
 
 
@@ -76,8 +80,8 @@ def ask(
 ) -> Heard:
     """Send a request without a body, and listen for at most `within` seconds.
 
-    No more than `most_content` bytes of the answer's content are kept. Raises CannotAsk if there is
-    no connection.
+    An answer ends as ENDLESS after `most_content` bytes of content. Raises CannotAsk if there is no
+    connection, and for what is no request.
     """
     heard = Heard()
     with _connect(address) as sock:
@@ -94,8 +98,9 @@ def _connect(address: Address) -> socket.socket:
         sock = socket.create_connection((address.host, address.port), CONNECT_WITHIN)
         if address.tls is None:
             return sock
-        return address.tls.wrap_socket(sock, server_hostname=address.host)
-    except OSError as error:
+        return address.tls.wrap_socket(sock, server_hostname=address.host.partition("%")[0])
+    # ValueError: what the system's codecs or OpenSSL do not take for a name.
+    except (OSError, ValueError) as error:
         raise CannotAsk(f"no connection to {where}: {error}") from None
 
 
@@ -105,8 +110,19 @@ def _request(address: Address, method: str, target: str, fields: Mapping[str, st
         "Content-Length": "0",
         "Connection": "close",
     }
-    sent = [(name.encode(), value.encode()) for name, value in {**own, **fields}.items()]
-    return h11.Request(method=method, target=target, headers=sent)
+    sent = [(name.encode(), encoded(value)) for name, value in {**own, **fields}.items()]
+    try:
+        return h11.Request(method=method, target=target, headers=sent)
+    except h11.LocalProtocolError:
+        # Its message would repeat the field, which may hold a password.
+        raise CannotAsk("the request cannot be written as HTTP") from None
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a text that came from the command line or the environment: UTF-8, or whatever
+    they were. Raises UnicodeEncodeError for surrogates that stand for no byte (PEP 383).
+    """
+    return text.encode("utf-8", "surrogateescape")
 
 
 class _Listening:
@@ -153,19 +169,24 @@ class _Listening:
         if isinstance(event, h11.InformationalResponse):
             after = time.monotonic() - self._begun
             self._heard.interims.append(Interim(event.status_code, after, _fields(event)))
+            if len(self._heard.interims) > MOST_INTERIMS:
+                return self._end(End.ENDLESS)
         elif isinstance(event, h11.Response):
             self._heard.status, self._heard.fields = event.status_code, _fields(event)
         elif isinstance(event, h11.Data):
-            block = bytes(event.data)[: self._room]
-            self._content.append(block)
-            self._room -= len(block)
+            self._content.append(bytes(event.data)[: self._room])
+            self._room -= len(event.data)
+            if self._room < 0:
+                return self._end(End.ENDLESS)
         elif isinstance(event, h11.EndOfMessage):
-            self._heard.end = End.COMPLETE
-            return False
+            return self._end(End.COMPLETE)
         else:
-            self._heard.end = End.CLOSED
-            return False
+            return self._end(End.CLOSED)
         return True
+
+    def _end(self, end: End) -> bool:
+        self._heard.end = end
+        return False
 
 
 def _fields(event: h11.Response | h11.InformationalResponse) -> dict[str, str]:

@@ -131,6 +131,7 @@ class Delivery:
             beat=beat,
             deadline=deadline,
             disconnected=self._waiter.leave,
+            ends_with_client=self._waiter.cancels,
             label=f"{self._operation.method} {self._operation.source}",
         )
 
@@ -190,14 +191,15 @@ def _when_free(
 class _Waiter:
     """One connection that waits for an operation."""
 
-    __slots__ = ("_callback", "_cancels", "_operation", "is_early")
+    __slots__ = ("_callback", "_operation", "cancels", "is_early")
 
     def __init__(self, operation: Operation, *, cancels: bool) -> None:
-        """``cancels``: whether the last one that leaves cancels the operation."""
+        """``cancels``: what ``on_disconnect`` says."""
         #: Whether the effective point is enough.
         self.is_early = False
         self._operation = operation
-        self._cancels = cancels
+        #: Whether the last one that leaves cancels the operation.
+        self.cancels = cancels
         self._callback: Callable[[], None] | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
@@ -220,7 +222,7 @@ class _Waiter:
         """The client has gone."""
         if self._callback is not None:
             self._operation.unsubscribe(self._callback)
-        if self._cancels:
+        if self.cancels:
             self._operation.abandon()
 
 

@@ -13,9 +13,10 @@ from davkeep.dav.answers import Field, Reply
 from davkeep.dav.checks import LockCheck
 from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.repeats import is_stored, key_of
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, warn_left_behind
-from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
+from davkeep.operations import Ending, Mode, Operation, Outcome
 from davkeep.trees.share import Entry, etag_of
 from davkeep.trees.steps import Control, Steps
 from davkeep.words.digests import parse_digests
@@ -120,7 +121,7 @@ def store(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
 
 
 def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
-    key = _key(request, staged)
+    key = key_of(request, digest=staged.digest)
     joined = site.registry.equal(key)
     if joined is not None:
         staged.close()
@@ -131,6 +132,7 @@ def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
         partial(_look, site, request, check, staged),
         partial(_start, site, staged, only_new=_is_for_new(request)),
         partial(_conclude, staged, request.url),
+        stands=partial(is_stored, (request.share, request.segments)),
         taken=staged.belongs_to,
     )
     if operation is not staged.operation:
@@ -146,18 +148,6 @@ def _look(site: Site, request: Request, check: Check, staged: Staged) -> Finding
         locks = check(site, request, entry)
         staged.is_new = locks.is_creation
         return Findings([(entry.place, Mode.WRITE)], locks.tokens)
-
-
-def _key(request: Request, staged: Staged) -> RepeatKey:
-    return RepeatKey(
-        owner=request.user,
-        address=request.account_address,
-        method=request.method,
-        source=request.url,
-        if_=request.field("If"),
-        if_match=request.field("If-Match"),
-        digest=staged.digest,
-    )
 
 
 def _is_for_new(request: Request) -> bool:

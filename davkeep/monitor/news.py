@@ -227,7 +227,8 @@ class News:
     def _take_untold(self) -> None:
         while self._untold:
             # It is over, so when it was looked at does not matter.
-            self._look_at(self._untold.popleft(), 0.0)
+            self._look_at(self._untold[0], 0.0)
+            self._untold.popleft()
 
     def _look_for(self, id: str, now: float) -> None:
         """One that the registry does not know any more is forgotten, after its end is told."""
@@ -244,23 +245,25 @@ class News:
         id, last = operation.id, self._events.get(operation.id)
         if last is not None and last.name == "end":
             return last
-        self._looked[id] = now
         if last is not None and last.look == _look_of(operation, self._registry.lanes.now()):
+            self._looked[id] = now
             return last
         event = self._event_of(operation)
         if event.name == "end":
-            del self._looked[id]
+            self._looked.pop(id, None)
             self._running.pop(id, None)
         else:
+            self._looked[id] = now
             self._running[id] = operation
         self._enter(id, event)
         return event
 
     def _remove(self, id: str) -> None:
         """Tell that an operation is gone, after its end; nothing is told about it after that."""
+        # First what may fail: until it is told, the next look finds it again.
+        removed = self._event("removed", id, self._events[id].account, (), {"id": id})
         self._gone[id] = None
-        account = self._events[id].account
-        self._enter(_removal(id), self._event("removed", id, account, (), {"id": id}))
+        self._enter(_removal(id), removed)
 
     def _trim(self) -> None:
         """Forget the first of those that are gone, once they are too many."""

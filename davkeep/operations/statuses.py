@@ -40,7 +40,7 @@ def status_of(
             "members_per_second": round(rate.members, 1),
             "bytes_per_second": round(rate.bytes),
             "cancelling": operation.is_being_cancelled,
-            "cancellable": not operation.is_settled,
+            "cancellable": operation.is_cancellable,
             "responseUrl": f"{MONITORS}{operation.id}/{RESPONSE}",
         },
     )

@@ -50,7 +50,6 @@ class UploadResource:
         fields = (
             *standing_fields(found.offset, found.length),
             ("Upload-Limit", f"max-age={int(found.left)}"),
-            ("Cache-Control", "no-store"),
         )
         return Answer(204, fields)
 
