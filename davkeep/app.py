@@ -16,7 +16,9 @@ from davkeep.dav.cors import across_origins
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
+from davkeep.dav.sharing import Sharing
 from davkeep.dav.site import Site, staging_prefix
+from davkeep.dav.uploads.listed import Listed
 from davkeep.dav.uploads.sweeper import Sweeper
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
@@ -124,7 +126,7 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     block = site.configuration.davkeep
     recovery = Recovery(site.books, site.instance, spool=block.put.spool, sweep=_sweep(site))
     found = recovery.settle()
-    site.uploads.sweep()
+    start_sweeping(site, opened)
     for operation in found:
         site.registry.remember(operation)
     site.books.keep_up(site.upkeep)
@@ -212,7 +214,8 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         journal=books.desk.journal,
         books=books,
         registry=registry,
-        uploads=start_uploads(configuration, stored.uploads, instance, opened),
+        uploads=make_uploads(configuration, stored.uploads, instance, opened),
+        sharing=try_sharing(shares),
         upkeep=upkeep,
         plan=planner(Settings.of(block.keepalive)),
         instance=instance,
@@ -303,21 +306,26 @@ def start_webhooks(configuration: Configuration, database: Database, opened: Exi
     return webhooks
 
 
-def start_uploads(
+def make_uploads(
     configuration: Configuration, stored: StoredUploads, instance: str, opened: ExitStack
 ) -> Uploads:
-    """Go on with the uploads that there were; the rest of them is dropped now and in time."""
+    """The uploads that there were, and those to come; they change no more after ``opened``."""
     uploads = Uploads(
         stored,
         staging_prefix(instance) + UPLOAD,
         spool=configuration.davkeep.put.spool,
         now=time.time,
     )
-    sweeper = Sweeper(uploads)
-    sweeper.start()
     opened.callback(uploads.close)
-    opened.callback(sweeper.stop)
     return uploads
+
+
+def start_sweeping(site: Site, opened: ExitStack) -> None:
+    """Drop uploads with which nobody goes on, now and in time; it is stopped with ``opened``."""
+    roots = [provider.share.path_of(()) for provider in site.shares.visible]
+    sweeper = Sweeper(site.uploads, roots)
+    sweeper.start()
+    opened.callback(sweeper.stop)
 
 
 def make_shares(configuration: Configuration) -> Shares:
@@ -336,13 +344,21 @@ def make_shares(configuration: Configuration) -> Shares:
     return shares
 
 
+def try_sharing(shares: Shares) -> Sharing:
+    """Find out where files share blocks, as far as that can be said at once."""
+    sharing = Sharing()
+    sharing.begin(shares.providers)
+    return sharing
+
+
 def make_server(configuration: Configuration, site: Site) -> Server:
     """The server for ``site``, before it listens."""
     arguments = configuration.server_args.model_dump()
     settings = ServerSettings.from_server_args(arguments)
     if configuration.suppress_version_info:
         settings = replace(settings, server_name="davkeep")
-    resources = Resources(configuration, site.registry, replay)
+    listed = Listed(site.uploads, site.shares)
+    resources = Resources(configuration, site.registry, replay, listed)
     application = Application(site, resources.find)
 
     def drain(seconds: float) -> None:

@@ -85,10 +85,10 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
         return {**context, "operations": notice(running)}
 
 
-def _begin_page(start_response: StartResponse, status: str, fields: list[Field], *_: Any) -> Any:
+def _begin_page(start_response: StartResponse, status: str, fields: list[Field], *more: Any) -> Any:
     """Begin a page that WsgiDAV lets caches keep for as long as they like."""
     kept = [field for field in fields if field[0].lower() != "cache-control"]
-    return start_response(status, [*kept, CACHING])
+    return start_response(status, [*kept, CACHING], *more)
 
 
 def _davmount(environ: dict[str, Any], url: str) -> Answer:

@@ -79,11 +79,12 @@ def _begin(
     start_response: StartResponse,
     status: str,
     fields: list[Field],
-    exc_info: Any = None,
+    *more: Any,
 ) -> Any:
     """Begin a response with ``added`` in the place of fields of the same names, but for Vary."""
     names = {name.lower() for name, _ in added} - {"vary"}
-    return start_response(status, [f for f in fields if f[0].lower() not in names] + added)
+    kept = [field for field in fields if field[0].lower() not in names]
+    return start_response(status, [*kept, *added], *more)
 
 
 def across_origins(configuration: Configuration, application: Application) -> Application:

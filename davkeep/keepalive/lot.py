@@ -169,6 +169,9 @@ class ParkingLot:
         self._parked[sock.fileno()] = entry
         self._plan(entry)
         self._subscribe(entry)
+        if entry.waiting.ends_with_client and not entry.stage.is_over:
+            # TLS's end may have been read together with the request, and raises no event then.
+            self._on_event(entry, 0)
 
     def _subscribe(self, entry: Parked) -> None:
         """On the thread that ends the wait too, so that nobody is subscribed after the end."""

@@ -16,11 +16,13 @@ from davkeep.monitor.news import MOST_BYTES, MOST_ERRORS
 from davkeep.monitor.pages import Page
 from davkeep.monitor.streams import EVENTS, Streams
 from davkeep.monitor.tokens import Tokens
+from davkeep.monitor.uploads import UPLOADS
 from davkeep.operations import Operation, Registry, State
 from davkeep.operations.description import MONITORS, OPERATIONS
 from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
 from davkeep.words.display import INVISIBLE, clipped, last_name, readable, shortened
+from davkeep.words.urls import quote_path
 
 #: Finished operations that the list shows at most, and those that run or wait.
 MOST_FINISHED, MOST_PENDING = 100, 300
@@ -54,7 +56,7 @@ class HtmlPages:
         self._tokens = tokens
         self._streams = streams
         self._now = now
-        style, script = _read("page.css"), _script()
+        style, script = _read("page.css") + _read("uploads.css"), _script()
         self._fields = (
             ("Content-Security-Policy", _policy(style, script)),
             ("Referrer-Policy", "no-referrer"),
@@ -67,6 +69,7 @@ class HtmlPages:
             "style": Markup(style),
             "script": Markup(script),
             "list_url": OPERATIONS,
+            "uploads_url": quote_path(UPLOADS),
             "silence": round(1000 * SILENT_BEATS * streams.heartbeat),
             "kept": wording.span(kept),
         }
@@ -122,7 +125,7 @@ def _script() -> str:
     """The scripts, with what they share with the server."""
     # In JSON, which is JavaScript, what cannot be seen is escaped.
     shared = f"const INVISIBLE = {json.dumps(INVISIBLE)};\n"
-    return shared + _read("wording.js") + _read("page.js")
+    return shared + _read("wording.js") + _read("page.js") + _read("uploads.js")
 
 
 def _templates() -> Environment:

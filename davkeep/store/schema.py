@@ -105,4 +105,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # What can be told of an upload without its disk: `created` in epoch seconds, and how many
+        # bytes had arrived when its last request ended. `copy` is the number of the hidden file
+        # that a MOVE to another file system has made, as `inode`; null where there is none.
+        "ALTER TABLE uploads ADD COLUMN created REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE uploads ADD COLUMN arrived INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE uploads ADD COLUMN copy TEXT",
+    ),
 )

@@ -159,6 +159,24 @@ def test_who_leaves_while_it_is_queued(
     assert not (root / "b").exists()
 
 
+@pytest.mark.parametrize("leave", WAYS)
+def test_who_leaves_while_another_is_in_the_way(
+    start: Callable[..., RunningServer], root: Path, wire: Any, leave: Callable[[Wire], None]
+) -> None:
+    """What waits for somebody else's operation is not begun for a client that has left."""
+    server = start("cancel", conflict_wait=30)
+    copies, leaves = wire(server, agent=AGENT), wire(server, agent=AGENT)
+    _copy(server, copies)
+    _staged(server)
+    leaves.send("MOVE", "/a", {"Destination": f"{server.url}moved"})
+    leave(leaves)
+    server.wait_for_log("has gone while waiting for MOVE /a, which is taken")
+    copies.close()
+    _undone(server, root)
+    assert (root / "a").exists()
+    assert not (root / "moved").exists()
+
+
 def _listed(client: Wire) -> bytes:
     return client.ask("GET", "/.davkeep/operations", {"Accept": "application/json"}).body
 

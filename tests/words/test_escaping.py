@@ -17,6 +17,7 @@ from davkeep.words.escaping import escaped
         ("a\u202eb\u2066\u200b\ufeff", r"a\u202eb\u2066\u200b\ufeff"),
         ("\u2028\u2029\udcff", r"\u2028\u2029\udcff"),
         ("\U000e0041", r"\U000e0041"),
+        ("\U00013430", r"\U00013430"),
     ],
 )
 def test_what_is_escaped(text: str, shown: str) -> None:

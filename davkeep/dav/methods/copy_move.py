@@ -14,6 +14,7 @@ from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.repeats import Target, is_made, is_moved, key_of
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
+from davkeep.dav.uploads.along import Along
 from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
 from davkeep.store.database import StoreError
 from davkeep.trees.bulk import is_bulk
@@ -189,6 +190,7 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
             operation.reach_effective_point(outcome)
 
         control.effective = take_effect
+        control.along = Along(site.uploads, site.stored.uploads, source, control).steps
         return (yield from _work(wish, source, destination, control))
 
 
