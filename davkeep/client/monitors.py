@@ -179,10 +179,13 @@ class Monitors:
             raise CannotAsk(f"{id!a} is no operation's identifier")
         if len(id) >= _WHOLE:
             return id
-        ids = [each.id for each in self.all() if _ID.fullmatch(each.id)]
+        # Two are enough to know. A server of before these parameters sends all.
+        operations, _ = self._listed(f"{RESOURCE}?id={id}&limit=2")
+        ids = [each.id for each in operations if _ID.fullmatch(each.id)]
         found = [each for each in ids if each.startswith(id)]
         if len(found) != 1:
-            raise CannotAsk(f"{len(found) or 'no'} operations begin with {id}")
+            count = "several" if found else "no"
+            raise CannotAsk(f"{count} operations begin with {id}")
         return found[0]
 
     def _ask(

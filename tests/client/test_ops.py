@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from davkeep.client import monitors
+from davkeep.client.address import parse_url, tls_context
+from davkeep.monitor.selection import Selection
 from davkeep.operations import MemberFailure, Outcome
 from harness.commands import DAVKEEP, environment, run
 from harness.inside import Inside, Start
@@ -146,6 +149,23 @@ def test_cancel(server: Inside, digits: int) -> None:
     assert operation.state.value == "cancelled"
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+def test_few_digits_among_many(
+    server: Inside, monkeypatch: pytest.MonkeyPatch, is_old: bool
+) -> None:
+    """Whatever else there is, little is asked for; a server of before `?id=` tells all of them."""
+    operation = server.begin().operation
+    for _ in range(60):
+        server.ended()
+    if is_old:
+        monkeypatch.setattr(Selection, "of", lambda _: Selection())
+    else:
+        monkeypatch.setattr(monitors, "MOST_CONTENT", 4096)
+    address = parse_url(server.url, tls_context(None, insecure=False))
+    told = monitors.Monitors(address, None).cancel(operation.id[:12])
+    assert (told.id, told.state) == (operation.id, "cancelled")
+
+
 def test_cancel_for_programs(server: Inside) -> None:
     """The last word of the status monitor."""
     done = ops("--json", "cancel", server.url, server.begin().operation.id)
@@ -163,7 +183,7 @@ def test_what_cannot_be_cancelled(server: Inside) -> None:
         ("0" * 32, "404: there is no operation"),
         ("../" * 20, "is no operation's identifier"),
         ("0" * 31, "no operations begin with"),
-        (_shared_digit(server), "operations begin with"),
+        (_shared_digit(server), "several operations begin with"),
     ):
         done = ops("cancel", server.url, id)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

@@ -39,25 +39,22 @@ def test_the_order(server: Inside) -> None:
     assert ids(server, "?state=cancelled") == ([], 0)
 
 
+def test_those_whose_identifier_begins_so(server: Inside) -> None:
+    """Of all states, with the other parameters, and only those."""
+    one = server.begin().operation.id
+    other = server.ended().operation.id
+    assert ids(server, f"?id={one}") == ([one], 1)
+    assert ids(server, f"?id={other[:12]}&limit=2") == ([other], 1)
+    assert ids(server, f"?id={other[:12]}&state=running") == ([], 0)
+
+
 @pytest.mark.parametrize(
     "query",
     [
-        *(
-            "limit=0",
-            "limit=-1",
-            "limit=",
-            "limit=x",
-            "limit=1.5",
-            "limit=%C2%B2",
-            "limit=1&limit=2",
-        ),
-        *(
-            "limit=" + "9" * 10,
-            "state=",
-            "state=over",
-            "state=running,",
-            "state=failed&state=failed",
-        ),
+        *("limit=0", "limit=-1", "limit=", "limit=x", "limit=1.5", "limit=%C2%B2"),
+        *("limit=" + "9" * 10, "limit=1&limit=2"),
+        *("state=", "state=over", "state=running,", "state=failed&state=failed"),
+        *("id=", "id=x", "id=A", "id=%D9%A1", "id=" + "0" * 33, "id=1&id=2"),
     ],
 )
 def test_what_cannot_be_asked_for(server: Inside, query: str) -> None:
