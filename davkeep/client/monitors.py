@@ -109,14 +109,14 @@ def _shown(text: str) -> str:
 
 @dataclass(frozen=True)
 class Listed:
-    """Operations, the newest first, and how many more there are."""
+    """Operations in the server's order, and how many more there are."""
 
     operations: Sequence[Operation]
     left_out: int
 
 
 def chosen(operations: Sequence[Operation], most: int) -> Sequence[Operation]:
-    """At most so many, in their order: those that are not over first, and the newest."""
+    """At most so many, in their order: those that are not over first, and the first."""
     if len(operations) <= most:
         return operations
     # Sorting keeps the order of equals.

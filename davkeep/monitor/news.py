@@ -123,10 +123,15 @@ class News:
             self._followers.add(follower)
 
     def ended(self, operation: Operation) -> None:
-        """An operation is over; called by any thread, before who asked for it is told."""
+        """An operation is over; called by any thread, before who asked for it is told.
+
+        One that holds much does not wait to be looked at, since its result may be forgotten by now.
+        """
         if self._followers:
             self._untold.append(operation)
-            if len(self._untold) > MOST_UNTOLD:
+            outcome = operation.outcome
+            holds_much = outcome is not None and outcome.size >= LARGE
+            if holds_much or len(self._untold) > MOST_UNTOLD:
                 with self._lock:
                     self._take_untold()
 

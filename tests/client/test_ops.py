@@ -332,7 +332,7 @@ def test_a_url_that_is_no_davkeep(server: Inside) -> None:
 
 
 def test_a_list_is_bounded(server: Inside) -> None:
-    """What is not over comes first, then the newest; it is said how many are left out."""
+    """What is not over comes first, then the last that ended; it is said how many are left out."""
     running = server.begin().operation
     for _ in range(5):
         server.ended()

@@ -1,13 +1,14 @@
 """The table of events, with operations and a clock of the test."""
 
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from davkeep.monitor.news import PAUSE, REMOVED_MOST, TIDY_AFTER, News, Position, encode
 from davkeep.monitor.subjects import AllOperations, OneOperation
-from davkeep.operations import Operation, Outcome, State
+from davkeep.operations import MemberFailure, Operation, Outcome, State
 from davkeep.words.callers import Caller
 
 ANN = Caller("ann", "")
@@ -199,6 +200,21 @@ def test_the_end_of_what_is_forgotten(registry: Registry, news: News) -> None:
     assert b"event: end" in one.tell(101.0)[0]
     assert one.tell(102.0) == (b"", False)
     assert everything.tell(102.0) == (b"", False)
+
+
+def test_what_waits_to_be_told_holds_little(registry: Registry, news: News) -> None:
+    """Ends that name many failed members are made events at once, the others at the next look."""
+    everything = AllOperations(news, ANN, None, 100.0)
+    failures = tuple(MemberFailure(f"/a/{token_hex(50)}", 403) for _ in range(100))
+    small, large = registry.add(), registry.add()
+    small.end(State.SUCCEEDED, Outcome(201))
+    large.end(State.FAILED, Outcome(207, failures))
+    registry.known.clear()
+    registry.tell(small)
+    assert list(news._untold) == [small]
+    registry.tell(large)
+    assert not news._untold
+    assert everything.tell(101.0)[0].count(b"event: end") == 2
 
 
 def test_the_end_of_what_was_never_looked_at(registry: Registry, news: News) -> None:
