@@ -211,6 +211,11 @@ def test_a_stream_that_is_held_back(server: RunningServer, person: Any, client: 
     someone.complaints.clear()
 
 
+def hurry(page: Page) -> None:
+    """Let the seconds pass until the page asks again."""
+    page.clock.fast_forward(3000)
+
+
 def test_a_stream_that_falls_silent(
     inside: Start, person: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,12 +223,16 @@ def test_a_stream_that_falls_silent(
     monkeypatch.setattr(app, "Resources", partial(Resources, heartbeat=0.3))
     server = inside()
     with HoldingProxy(server) as proxy:
-        page = person().open(proxy)
+        someone = person()
+        someone.context.clock.install()
+        page = someone.open(proxy)
         assert proxy.holds.wait(DEADLINE)
         expect(page.locator("#connection")).to_have_text("Updated every few seconds")
         held = server.begin()
+        hurry(page)
         expect(section(page, "running").locator(".card")).to_have_count(1)
         held.end()
+        hurry(page)
         expect(section(page, "finished").locator("[data-part=state]")).to_have_text("Done")
         expect(page.locator("#connection")).to_have_text("Updated every few seconds")
         page.close()
@@ -238,6 +247,7 @@ def test_very_many(inside: Start, person: Any, is_held_back: bool) -> None:
         server.ended()
     running = server.begin()
     someone = person()
+    someone.context.clock.install()
     if is_held_back:
         someone.context.route("**/events*", lambda route: route.fulfill(status=503, body=""))
     page = someone.open(server)
@@ -248,17 +258,21 @@ def test_very_many(inside: Start, person: Any, is_held_back: bool) -> None:
     expect(page.locator("#more")).to_have_text("And 6 more that run or wait.")
     expect(page.locator("#older")).to_contain_text("7 older ones are not shown")
     late = server.begin()
+    hurry(page)
     expect(section(page, "running").locator(".card")).to_have_count(2)
     running.end()
+    hurry(page)
     first = section(page, "finished").locator(".card").first
     expect(first).to_have_attribute("data-id", running.operation.id)
     expect(page.locator("#older")).to_contain_text("8 older ones are not shown")
     for each in waiting[:10]:
         each.operation.cancel()
+    hurry(page)
     # Of those that waited 295 are left, and there is room for them all.
     expect(section(page, "waiting").locator(".card")).to_have_count(html.MOST_PENDING - 5)
     expect(page.locator("#more")).to_be_hidden()
     late.end()
+    hurry(page)
     expect(section(page, "running")).to_be_hidden()
     assert all("503" in each for each in someone.complaints)
     someone.complaints.clear()
