@@ -78,15 +78,18 @@ class HtmlPages:
         """The page of all that the caller may see, given in the order of lists."""
         # Before they are looked at, so that the stream has everything that comes after it.
         position = self._streams.position
-        pending = [each for each in operations if not each.state.is_over]
-        finished = [each for each in operations if each.state.is_over]
-        shown = pending[:MOST_PENDING]
+        # The state of each is asked for once: it may change in between.
+        pending: list[Operation] = []
+        finished: list[Operation] = []
+        for each in operations:
+            (finished if each.state.is_over else pending).append(each)
+        shown = self._told(pending[:MOST_PENDING])
         return self._page(
             "list.html",
             caller,
             kind="list",
-            running=self._told(each for each in shown if each.state is not State.PENDING),
-            waiting=self._told(each for each in shown if each.state is State.PENDING),
+            running=[told for told in shown if told["state"] != State.PENDING.value],
+            waiting=[told for told in shown if told["state"] == State.PENDING.value],
             more=len(pending) - len(shown),
             finished=self._told(finished[:MOST_FINISHED]),
             older=len(finished[MOST_FINISHED:]),
