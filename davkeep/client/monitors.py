@@ -109,14 +109,14 @@ def _shown(text: str) -> str:
 
 @dataclass(frozen=True)
 class Listed:
-    """Operations, the newest first, and how many more there are."""
+    """Operations in the server's order, and how many more there are."""
 
     operations: Sequence[Operation]
     left_out: int
 
 
 def chosen(operations: Sequence[Operation], most: int) -> Sequence[Operation]:
-    """At most so many, in their order: those that are not over first, and the newest."""
+    """At most so many, in their order: those that are not over first, and the first."""
     if len(operations) <= most:
         return operations
     # Sorting keeps the order of equals.
@@ -134,7 +134,7 @@ class Monitors:
         self._is_introduced = credentials is None
 
     def all(self) -> list[Operation]:
-        """What there is, the newest first. Raises CannotAsk."""
+        """What there is, in the server's order. Raises CannotAsk."""
         return self._listed(RESOURCE)[0]
 
     def newest(self, most: int) -> Listed:
@@ -179,10 +179,13 @@ class Monitors:
             raise CannotAsk(f"{id!a} is no operation's identifier")
         if len(id) >= _WHOLE:
             return id
-        ids = [each.id for each in self.all() if _ID.fullmatch(each.id)]
+        # Two are enough to know. A server of before these parameters sends all.
+        operations, _ = self._listed(f"{RESOURCE}?id={id}&limit=2")
+        ids = [each.id for each in operations if _ID.fullmatch(each.id)]
         found = [each for each in ids if each.startswith(id)]
         if len(found) != 1:
-            raise CannotAsk(f"{len(found) or 'no'} operations begin with {id}")
+            count = "several" if found else "no"
+            raise CannotAsk(f"{count} operations begin with {id}")
         return found[0]
 
     def _ask(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from davkeep.dav.answers import XML
-from davkeep.dav.multistatus import EPILOGUE, PROLOGUE, response
+from davkeep.dav.multistatus import PROLOGUE, failure_responses, in_blocks, response
 from davkeep.dav.request import Recipient
 from davkeep.keepalive import Waiting
 from davkeep.operations import Operation, Outcome
@@ -48,16 +48,15 @@ class EarlyMultistatus:
         outcome = self.outcome()
         if outcome is None:
             return self._hold(recipient, WHITE_SPACE)
-        return (*_responses(self.operation, outcome), EPILOGUE)
+        return in_blocks(_responses(self.operation, outcome))
 
 
-def _responses(operation: Operation, outcome: Outcome) -> Iterable[bytes]:
+def _responses(operation: Operation, outcome: Outcome) -> Iterable[str]:
     """The elements that tell the outcome; one for the whole of it, unless members failed."""
     if outcome.failures:
-        for failure in outcome.failures:
-            yield etree.tostring(response(failure.href, failure.status))
-        return
+        return failure_responses((each.href, each.status) for each in outcome.failures)
     href = operation.destination or operation.source
-    yield etree.tostring(
-        response(href, outcome.status, condition=outcome.condition, explanation=outcome.explanation)
+    whole = response(
+        href, outcome.status, condition=outcome.condition, explanation=outcome.explanation
     )
+    return (etree.tostring(whole, encoding="unicode"),)

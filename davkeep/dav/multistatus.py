@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from lxml import etree
 
 from davkeep.dav.answers import XML, Answer, Field
-from davkeep.dav.xml import dav, document
+from davkeep.dav.xml import dav, escaped
 from davkeep.keepalive import NoAnswer
 from davkeep.trees.listing import Replaced
 from davkeep.words.status import reason
@@ -25,23 +25,28 @@ def status_line(status: int) -> str:
 
 def failures_answer(failures: Iterable[tuple[str, int]]) -> Answer:
     """207 that names members and why each failed."""
-    root = etree.Element(dav("multistatus"), nsmap={"D": "DAV:"})
-    root.extend(response(href, status) for href, status in failures)
-    return Answer(207, (("Content-Type", XML),), document(root))
+    return streamed_answer(failure_responses(failures))
+
+
+def failure_responses(failures: Iterable[tuple[str, int]]) -> Iterator[str]:
+    """A ``response`` element for each member, the prefix D standing for DAV:."""
+    for href, status in failures:
+        why = f"<D:status>{escaped(status_line(status))}</D:status>"
+        yield f"<D:response><D:href>{escaped(href)}</D:href>{why}</D:response>"
 
 
 def response(
     href: str, status: int, *, condition: str | None = None, explanation: str = ""
 ) -> etree._Element:
     """The ``response`` element of one resource; the rest is as in Failure (RFC 4918 14.24)."""
-    element = etree.Element(dav("response"), nsmap={"D": "DAV:"})
-    etree.SubElement(element, dav("href")).text = href
-    etree.SubElement(element, dav("status")).text = status_line(status)
+    root = etree.Element(dav("response"), nsmap={"D": "DAV:"})
+    etree.SubElement(root, dav("href")).text = href
+    etree.SubElement(root, dav("status")).text = status_line(status)
     if condition is not None:
-        etree.SubElement(etree.SubElement(element, dav("error")), dav(condition))
+        etree.SubElement(etree.SubElement(root, dav("error")), dav(condition))
     if explanation:
-        etree.SubElement(element, dav("responsedescription")).text = explanation
-    return element
+        etree.SubElement(root, dav("responsedescription")).text = explanation
+    return root
 
 
 def streamed_answer(responses: Iterator[str], fields: tuple[Field, ...] = ()) -> Answer:
@@ -52,7 +57,7 @@ def streamed_answer(responses: Iterator[str], fields: tuple[Field, ...] = ()) ->
     answer off.
     """
     fields = (*fields, ("Content-Type", XML))
-    blocks = _blocks(responses)
+    blocks = in_blocks(responses, PROLOGUE)
     first = next(blocks)
     second = next(blocks, None)
     if second is None:
@@ -69,9 +74,9 @@ def _all(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
         raise NoAnswer(replaced.strerror) from replaced
 
 
-def _blocks(responses: Iterator[str]) -> Iterator[bytes]:
-    """The whole document, in blocks of about ``WHOLE``."""
-    block = [PROLOGUE.decode()]
+def in_blocks(responses: Iterable[str], begun: bytes = b"") -> Iterator[bytes]:
+    """``begun`` and the rest of the document, in blocks of about ``WHOLE``."""
+    block = [begun.decode()]
     size = 0
     for each in responses:
         block.append(each)

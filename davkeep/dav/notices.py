@@ -15,7 +15,13 @@ MOST = 5
 #: Characters of a name that are shown at most.
 LONGEST_NAME = 60
 
-VERBS = {"COPY": "Copying", "MOVE": "Moving", "DELETE": "Deleting", "PUT": "Uploading"}
+VERBS = {
+    "COPY": "Copying",
+    "MOVE": "Moving",
+    "DELETE": "Deleting",
+    "PUT": "Uploading",
+    "PATCH": "Changing",
+}
 
 STYLE = (
     "margin:1em 0;padding:.7em 1em;border:1px solid #7aa7d6;border-left-width:5px;"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from davkeep.dav.answers import retry_fields
-from davkeep.operations import Conclude, MemberFailure, Outcome
+from davkeep.operations import Conclude, Failures, MemberFailure, Outcome
 from davkeep.trees.steps import MemberError, Result, Segments
 from davkeep.words.failure import Failure
 from davkeep.words.status import status_of_errno
@@ -62,9 +62,10 @@ def conclusion(sides: Sides, status_of: StatusOf = member_status) -> Conclude:
 def _of_result(result: Result, sides: Sides) -> Outcome:
     if not result.errors:
         return Outcome(201 if result.created else 204)
-    if [error.path for error in result.errors] == [()]:
-        return _of_error(result.errors[0].error, member_status)
-    return Outcome(207, failures=tuple(_failure(error, sides) for error in result.errors))
+    first = next(iter(result.errors))
+    if len(result.errors) == 1 and first.path == ():
+        return _of_error(first.error, member_status)
+    return Outcome(207, Failures(_failure(error, sides) for error in result.errors))
 
 
 def _failure(error: MemberError, sides: Sides) -> MemberFailure:

@@ -1,5 +1,6 @@
 """The operations page: HTML of all operations that somebody may see, and of one."""
 
+import json
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from davkeep.monitor import wording
-from davkeep.monitor.news import MOST_ERRORS
+from davkeep.monitor.news import MOST_BYTES, MOST_ERRORS
 from davkeep.monitor.pages import Page
 from davkeep.monitor.streams import EVENTS, Streams
 from davkeep.monitor.tokens import Tokens
@@ -20,11 +21,14 @@ from davkeep.operations import Operation, Registry, State
 from davkeep.operations.description import MONITORS, OPERATIONS
 from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
-from davkeep.words.display import clipped, last_name, readable, shortened
+from davkeep.words.display import INVISIBLE, clipped, last_name, readable, shortened
 from davkeep.words.urls import quote_path
 
-#: Finished operations that the list shows at most.
-MOST_FINISHED = 100
+#: Finished operations that the list shows at most, and those that run or wait.
+MOST_FINISHED, MOST_PENDING = 100, 300
+
+#: Heartbeats of a stream after which one of which nothing is heard is taken for held back.
+SILENT_BEATS = 2.5
 
 #: What a script makes the card of a new operation from.
 BLANK: dict[str, Any] = {
@@ -52,8 +56,7 @@ class HtmlPages:
         self._tokens = tokens
         self._streams = streams
         self._now = now
-        style = _read("page.css") + _read("uploads.css")
-        script = _read("wording.js") + _read("page.js") + _read("uploads.js")
+        style, script = _read("page.css") + _read("uploads.css"), _script()
         self._fields = (
             ("Content-Security-Policy", _policy(style, script)),
             ("Referrer-Policy", "no-referrer"),
@@ -67,23 +70,27 @@ class HtmlPages:
             "script": Markup(script),
             "list_url": OPERATIONS,
             "uploads_url": quote_path(UPLOADS),
-            "most_errors": MOST_ERRORS,
+            "silence": round(1000 * SILENT_BEATS * streams.heartbeat),
             "kept": wording.span(kept),
         }
 
     def of_operations(self, caller: Caller, operations: Sequence[Operation]) -> Page:
-        """The page of all that the caller may see, given with the newest first."""
+        """The page of all that the caller may see, given in the order of lists."""
         # Before they are looked at, so that the stream has everything that comes after it.
         position = self._streams.position
-        pending = [each for each in operations if not each.state.is_over][::-1]
-        finished = [each for each in operations if each.state.is_over]
-        finished.sort(key=lambda each: each.ended or each.created, reverse=True)
+        # The state of each is asked for once: it may change in between.
+        pending: list[Operation] = []
+        finished: list[Operation] = []
+        for each in operations:
+            (finished if each.state.is_over else pending).append(each)
+        shown = self._told(pending[:MOST_PENDING])
         return self._page(
             "list.html",
             caller,
             kind="list",
-            running=self._told(each for each in pending if each.state is not State.PENDING),
-            waiting=self._told(each for each in pending if each.state is State.PENDING),
+            running=[told for told in shown if told["state"] != State.PENDING.value],
+            waiting=[told for told in shown if told["state"] == State.PENDING.value],
+            more=len(pending) - len(shown),
             finished=self._told(finished[:MOST_FINISHED]),
             older=len(finished[MOST_FINISHED:]),
             events_url=f"{MONITORS}{EVENTS}?after={position}",
@@ -105,7 +112,7 @@ class HtmlPages:
 
     def _told(self, operations: Iterable[Operation]) -> list[dict[str, Any]]:
         now = self._registry.lanes.now()
-        return [status_of(each, now, MOST_ERRORS) for each in operations]
+        return [status_of(each, now, MOST_ERRORS, MOST_BYTES) for each in operations]
 
     def _page(self, template: str, caller: Caller, **content: Any) -> Page:
         now, token = wording.utc(self._now()), self._tokens.issue(caller)
@@ -115,6 +122,13 @@ class HtmlPages:
 
 def _read(name: str) -> str:
     return (files("davkeep.monitor") / "page" / name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """The scripts, with what they share with the server."""
+    # In JSON, which is JavaScript, what cannot be seen is escaped.
+    shared = f"const INVISIBLE = {json.dumps(INVISIBLE)};\n"
+    return shared + _read("wording.js") + _read("page.js") + _read("uploads.js")
 
 
 def _templates() -> Environment:

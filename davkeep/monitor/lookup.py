@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from davkeep.monitor.documents import Environ, Resource, StartResponse
+from davkeep.monitor.selection import in_order
 from davkeep.operations import Operation, Registry
 from davkeep.words.callers import Caller
 from davkeep.words.failure import Failure
@@ -23,8 +24,8 @@ class Lookup:
         return partial(self._answer, answer, id)
 
     def visible(self, caller: Caller) -> list[Operation]:
-        """What the caller may see, the newest first."""
-        return self._registry.visible(caller.may_see)[::-1]
+        """What the caller may see, in the order of lists."""
+        return in_order(self._registry.visible(caller.may_see))
 
     def _answer(
         self, answer: OfOperation, id: str, environ: Environ, start_response: StartResponse

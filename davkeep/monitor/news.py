@@ -5,10 +5,12 @@ An event stream is bytes in the form of the HTML standard, 9.2 (server-sent even
 
 import json
 import threading
-from collections import OrderedDict
+import zlib
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Self
+from weakref import WeakSet
 
 from davkeep.operations import Operation, Rate, Registry
 from davkeep.operations.statuses import status_of
@@ -17,11 +19,22 @@ from davkeep.words.callers import Caller
 #: Seconds between two looks at an operation, and so between two events of it: four a second.
 PAUSE = 0.25
 
-#: Failed members that an event, and a page, names at most; `/response` has all of them.
-MOST_ERRORS = 100
+#: Failed members that an event, and a page, names at most, and bytes of an event that they may
+#: fill; `/response` has all of them.
+MOST_ERRORS, MOST_BYTES = 100, 16 * 1024
+
+#: Bytes of an event besides its data, at most.
+_AROUND = 100
 
 #: Bytes after which what has been gathered for one stream is sent first.
 PIECE = 16 * 1024
+
+#: Bytes from which on the event of an end is kept compressed: it may be kept for long, and names of
+#: one folder are alike. So all of them take little more than the results that they tell of.
+LARGE = 2048
+
+#: Ends that wait to be looked at, at most, before who has brought one looks at them.
+MOST_UNTOLD = 1000
 
 #: How many operations that nobody knows any more are told of at most.
 REMOVED_MOST = 1000
@@ -38,10 +51,19 @@ class Event:
     serial: int
     #: `progress` as long as it is not over, then `end`, and `removed` when it is forgotten.
     name: str
+    #: The operation's identifier.
+    id: str
     account: tuple[str, str]
-    #: What has to be different for another event.
+    #: What has to be different for another event; empty where none will follow.
     look: tuple[Any, ...]
-    block: bytes
+    #: Bytes of `block`.
+    size: int
+    _kept: bytes
+
+    @property
+    def block(self) -> bytes:
+        """What is sent."""
+        return self._kept if len(self._kept) == self.size else zlib.decompress(self._kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +99,41 @@ class News:
         #: Tells the positions of this process from those of one before it.
         self._epoch = token_hex(4)
         self._serial = 0
+        #: The newest of each operation by its identifier, and of what is forgotten a `removed` in
+        #: addition, by `_removal`.
         self._events: OrderedDict[str, Event] = OrderedDict()
+        #: Those of which progress was told last, so that their end is told although nobody else
+        #: knows them any more.
+        self._running: dict[str, Operation] = {}
+        #: Who wants to be told of ends that come and are forgotten between two looks.
+        self._followers: WeakSet[object] = WeakSet()
+        self._untold: deque[Operation] = deque()
         #: When each operation that is not over was last looked at; all, under the empty name.
         self._looked: dict[str, float] = {}
-        #: What was last told of each operation that nobody knows any more, the first to go first.
-        #: Its event in the table is `removed` then and stays so: for whoever still follows the
-        #: operation by itself, its end is kept here.
-        self._gone: OrderedDict[str, Event] = OrderedDict()
+        #: The operations that nobody knows any more, the first to go first. Their ends are still in
+        #: the table: for streams that are behind, and for whoever follows one by itself.
+        self._gone: OrderedDict[str, None] = OrderedDict()
         #: The serial of the newest event that was dropped.
         self._horizon = 0
+        registry.when_over(self.ended)
+
+    def follow(self, follower: object) -> None:
+        """Be told of every end from now on, as long as ``follower`` is there."""
+        with self._lock:
+            self._followers.add(follower)
+
+    def ended(self, operation: Operation) -> None:
+        """An operation is over; called by any thread, before who asked for it is told.
+
+        One that holds much does not wait to be looked at, since its result may be forgotten by now.
+        """
+        if self._followers:
+            self._untold.append(operation)
+            outcome = operation.outcome
+            holds_much = outcome is not None and outcome.size >= LARGE
+            if holds_much or len(self._untold) > MOST_UNTOLD:
+                with self._lock:
+                    self._take_untold()
 
     def position(self, serial: int) -> Position:
         """The position after the event ``serial``."""
@@ -107,7 +155,7 @@ class News:
         with self._lock:
             if now >= self._looked.get("", 0.0) + TIDY_AFTER:
                 self._look_at_all(now)
-            last = self._last_of(operation.id)
+            last = self._events.get(operation.id)
             if last is None and self._registry.get(operation.id) is not operation:
                 # Nobody will see that it goes, so it does not come into the table.
                 return self._event_of(operation)
@@ -116,11 +164,12 @@ class News:
             return last
 
     def since(
-        self, serial: int, caller: Caller, now: float, *, most: float = PIECE
+        self, serial: int, caller: Caller, now: float, *, ignored: int = 0, most: float = PIECE
     ) -> tuple[list[Event], int]:
         """The events after ``serial`` that ``caller`` may see, and the serial up to which they go.
 
-        No more than about ``most`` bytes; ask again for those that follow.
+        No more than ``most`` bytes, and one event; ask again for those that follow.
+        What was forgotten up to the serial ``ignored`` is not told.
         """
         with self._lock:
             self._look_around(now)
@@ -130,10 +179,16 @@ class News:
                 if size >= most:
                     return found, serial
                 serial = event.serial
-                if caller.may_see(event.account):
+                if caller.may_see(event.account) and self._is_news(event, ignored):
                     found.append(event)
-                    size += len(event.block)
+                    size += event.size
             return found, self._serial
+
+    def has_forgotten(self, serial: int, now: float) -> bool:
+        """Whether something after ``serial`` can no longer be told."""
+        with self._lock:
+            self._look_around(now)
+            return serial < self._horizon
 
     def newest(self, now: float) -> int:
         """The serial of the newest event."""
@@ -142,6 +197,11 @@ class News:
             return self._serial
 
     # Called under the lock
+
+    def _is_news(self, event: Event, ignored: int) -> bool:
+        """Whether it is about what was not forgotten up to the serial ``ignored``."""
+        removal = self._events.get(_removal(event.id))
+        return removal is None or removal.serial > ignored
 
     def _after(self, serial: int) -> list[Event]:
         newer = []
@@ -160,17 +220,34 @@ class News:
 
     def _look_at_all(self, now: float) -> None:
         self._looked[""] = now
+        self._take_untold()
         known = self._registry.visible(lambda _: True)
         for operation in known:
             self._look_at(operation, now)
         here = {operation.id for operation in known}
-        for id in [id for id in self._events if id not in here and id not in self._gone]:
-            self._remove(id)
+        for id in [id for id in self._events if id not in here]:
+            self._look_for(id, now)
         self._trim()
+
+    def _take_untold(self) -> None:
+        while self._untold:
+            # It is over, so when it was looked at does not matter.
+            self._look_at(self._untold[0], 0.0)
+            self._untold.popleft()
+
+    def _look_for(self, id: str, now: float) -> None:
+        """One that the registry does not know any more is forgotten, after its end is told."""
+        if id in self._gone or self._events[id].name == "removed":
+            return
+        if id in self._running:
+            self._look_at(self._running[id], now)
+        # One that is not over will be in a moment, and is told to be gone at a later look.
+        if id not in self._running:
+            self._remove(id)
 
     def _look_at(self, operation: Operation, now: float) -> Event:
         """Tell what is new of ``operation``; return what is newest."""
-        id, last = operation.id, self._last_of(operation.id)
+        id, last = operation.id, self._events.get(operation.id)
         if last is not None and last.name == "end":
             return last
         if last is not None and last.look == _look_of(operation, self._registry.lanes.now()):
@@ -179,33 +256,26 @@ class News:
         event = self._event_of(operation)
         if event.name == "end":
             self._looked.pop(id, None)
+            self._running.pop(id, None)
         else:
             self._looked[id] = now
-        if id in self._gone:
-            self._gone[id] = event
-        else:
-            self._enter(id, event)
+            self._running[id] = operation
+        self._enter(id, event)
         return event
 
-    def _last_of(self, id: str) -> Event | None:
-        """What was last told of an operation, apart from that it is gone."""
-        return self._gone.get(id) or self._events.get(id)
-
     def _remove(self, id: str) -> None:
-        """Tell that an operation is gone; nothing is told to all about it after that."""
-        last = self._events[id]
+        """Tell that an operation is gone, after its end; nothing is told about it after that."""
         # First what may fail: until it is told, the next look finds it again.
-        removed = self._event("removed", last.account, (), {"id": id})
-        self._looked.pop(id, None)
-        self._gone[id] = last
-        self._enter(id, removed)
+        removed = self._event("removed", id, self._events[id].account, (), {"id": id})
+        self._gone[id] = None
+        self._enter(_removal(id), removed)
 
     def _trim(self) -> None:
         """Forget the first of those that are gone, once they are too many."""
         while len(self._gone) > REMOVED_MOST:
             dropped, _ = self._gone.popitem(last=False)
-            self._looked.pop(dropped, None)
-            self._horizon = self._events.pop(dropped).serial
+            del self._events[dropped]
+            self._horizon = self._events.pop(_removal(dropped)).serial
 
     def _enter(self, id: str, event: Event) -> None:
         self._events[id] = event
@@ -215,16 +285,29 @@ class News:
         """A new event that says how ``operation`` stands."""
         time = self._registry.lanes.now()
         look = _look_of(operation, time)
-        told = status_of(operation, time, MOST_ERRORS)
-        name = "progress" if told["status"] is None else "end"
-        return self._event(name, operation.account, look, told)
+        told = status_of(operation, time, MOST_ERRORS, MOST_BYTES - _AROUND)
+        pending = told["status"] is None
+        name = "progress" if pending else "end"
+        # The look at what is over would keep all that its outcome names.
+        return self._event(name, operation.id, operation.account, look if pending else (), told)
 
     def _event(
-        self, name: str, account: tuple[str, str], look: tuple[Any, ...], told: dict[str, Any]
+        self,
+        name: str,
+        id: str,
+        account: tuple[str, str],
+        look: tuple[Any, ...],
+        told: dict[str, Any],
     ) -> Event:
         self._serial += 1
         block = encode(name, told, self.position(self._serial))
-        return Event(self._serial, name, account, look, block)
+        kept = zlib.compress(block, 1) if name == "end" and len(block) >= LARGE else block
+        return Event(self._serial, name, id, account, look, len(block), kept)
+
+
+def _removal(id: str) -> str:
+    """Under which name it is known that an operation is forgotten."""
+    return f"{id} removed"
 
 
 def _look_of(operation: Operation, now: float) -> tuple[Any, ...]:

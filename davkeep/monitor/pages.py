@@ -29,7 +29,7 @@ class Pages(Protocol):
         """The page of one operation, whatever its state."""
 
     def of_operations(self, caller: Caller, operations: Sequence[Operation]) -> Page:
-        """The page of all that the caller may see, the newest first."""
+        """The page of all that the caller may see, in the order of lists."""
 
 
 def wanted(pages: Pages | None, environ: Environ) -> Pages | None:

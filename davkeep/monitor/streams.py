@@ -12,7 +12,7 @@ from davkeep.keepalive import Piece, Waiting
 from davkeep.monitor.documents import Environ, StartResponse
 from davkeep.monitor.lookup import Lookup, challenged
 from davkeep.monitor.methods import by_method
-from davkeep.monitor.news import PAUSE, News, Position
+from davkeep.monitor.news import PAUSE, News, Position, encode
 from davkeep.monitor.subjects import AllOperations, Callback, OneOperation, Subject
 from davkeep.operations import Operation, Registry
 from davkeep.words.proxies import UNBUFFERED
@@ -21,12 +21,12 @@ from davkeep.words.status import reason
 #: What is below an operation's monitor, and beside the operations.
 EVENTS = "events"
 
-#: Seconds without any event after which a comment shows that the stream is alive; most proxies
-#: give up after sixty.
-HEARTBEAT = 15.0
+#: Seconds without any event after which one shows that the stream is alive. Most proxies give up
+#: after sixty; a page that hears nothing for longer is not to say that it is up to date.
+HEARTBEAT = 5.0
 
-#: A line that says nothing (the HTML standard, 9.2.6).
-COMMENT = b":\n\n"
+#: An event that says nothing else. A comment would do for proxies, but a script does not see one.
+ALIVE = encode("alive", {})
 
 #: Milliseconds after which a browser comes back when a stream was cut.
 RETRY = b"retry: 2000\n\n"
@@ -51,10 +51,10 @@ class Stream:
         self._said = begun
 
     def next_piece(self, now: float) -> Piece:
-        """What is to be told, or a comment where that is long ago."""
+        """What is to be told, or a heartbeat where that is long ago."""
         block, has_more = self._subject.tell(now)
         if not block and now - self._said >= self._heartbeat:
-            block = COMMENT
+            block = ALIVE
         if block:
             self._said = now
         return Piece(block, now + (AT_ONCE if has_more else PAUSE))
@@ -74,7 +74,7 @@ class Streams:
         """``clock`` is monotonic, and ``heartbeat`` is in seconds as well."""
         self._lookup = lookup
         self._clock = clock
-        self._heartbeat = heartbeat
+        self.heartbeat = heartbeat
         self._news = News(registry)
         #: Guards what follows.
         self._lock = threading.Lock()
@@ -131,7 +131,7 @@ class Streams:
         if environ["REQUEST_METHOD"] == "HEAD":
             return ()
         now = self._clock()
-        stream = Stream(subject, self._heartbeat, now)
+        stream = Stream(subject, self.heartbeat, now)
         listener = _Listener(self, subject)
         first = RETRY + stream.next_piece(now).block
         environ["davkeep.exchange"].hold(
@@ -147,7 +147,7 @@ class Streams:
 
     def _end(self, subject: Subject, listener: "_Listener") -> Iterable[bytes]:
         listener.leave()
-        return (subject.rest(self._clock()),)
+        return subject.rest(self._clock())
 
     def join(self, callback: Callback) -> bool:
         """Have ``callback`` called at the stop; False if that has come."""

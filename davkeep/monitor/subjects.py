@@ -3,11 +3,10 @@
 A stream has one subject, which belongs to who owns the stream's connection.
 """
 
-from collections.abc import Callable
-from math import inf
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from davkeep.monitor.news import PIECE, Event, News, Position, encode
+from davkeep.monitor.news import Event, News, Position, encode
 from davkeep.operations import Operation
 from davkeep.words.callers import Caller
 
@@ -21,8 +20,8 @@ class Subject(Protocol):
     def tell(self, now: float) -> tuple[bytes, bool]:
         """What is to be told now, and whether there is more that did not fit."""
 
-    def rest(self, now: float) -> bytes:
-        """All that is still to be told, at the end."""
+    def rest(self, now: float) -> Iterator[bytes]:
+        """All that is still to be told, at the end; each piece is made when it is asked for."""
 
     def subscribe(self, callback: Callback) -> None:
         """Have ``callback`` called when there will be nothing more to tell."""
@@ -53,9 +52,9 @@ class OneOperation:
         self._told, self._is_ended = event.serial, event.name == "end"
         return event.block, False
 
-    def rest(self, now: float) -> bytes:
+    def rest(self, now: float) -> Iterator[bytes]:
         """See `Subject`."""
-        return self.tell(now)[0]
+        yield self.tell(now)[0]
 
     def subscribe(self, callback: Callback) -> None:
         """See `Subject`; a stream is nobody who waits for the outcome."""
@@ -76,20 +75,29 @@ class AllOperations:
         """``position``: up to where was told before."""
         self._news = news
         self._caller = caller
-        resumed = news.resume(position)
-        self._told = resumed or 0
-        #: What is forgotten by now is none of a client's that comes for the first time.
-        self._ignored = news.newest(now) if resumed is None else 0
-        self._begin = encode("begin", {"resumed": resumed is not None})
+        news.follow(self)
+        self._begin_after(news.resume(position), now)
+
+    def _begin_after(self, serial: int | None, now: float) -> None:
+        """Go on after ``serial``; None: tell everything."""
+        self._told = serial or 0
+        #: What is forgotten by now is none of a client's that is told everything.
+        self._ignored = self._news.newest(now) if serial is None else 0
+        self._begin = encode("begin", {"resumed": serial is not None})
 
     def tell(self, now: float) -> tuple[bytes, bool]:
-        """See `Subject`."""
+        """See `Subject`; one that is too far behind begins anew."""
+        if self._news.has_forgotten(max(self._told, self._ignored), now):
+            self._begin_after(None, now)
         begin, self._begin = self._begin, b""
-        return begin + self._next(now, PIECE), self._told < self._news.newest(now)
+        return begin + self._next(now), self._told < self._news.newest(now)
 
-    def rest(self, now: float) -> bytes:
+    def rest(self, now: float) -> Iterator[bytes]:
         """See `Subject`."""
-        return self._next(now, inf)
+        has_more = True
+        while has_more:
+            block, has_more = self.tell(now)
+            yield block
 
     def subscribe(self, callback: Callback) -> None:
         """It has no end of its own."""
@@ -97,10 +105,6 @@ class AllOperations:
     def leave(self, callback: Callback) -> None:
         """Nothing knows it."""
 
-    def _next(self, now: float, most: float) -> bytes:
-        events, self._told = self._news.since(self._told, self._caller, now, most=most)
-        return b"".join(
-            event.block
-            for event in events
-            if event.name != "removed" or event.serial > self._ignored
-        )
+    def _next(self, now: float) -> bytes:
+        events, self._told = self._news.since(self._told, self._caller, now, ignored=self._ignored)
+        return b"".join(event.block for event in events)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from davkeep.operations.rate import MEMBER_COST
-from davkeep.words.display import members, number
+from davkeep.words.display import members, number, visible
 
 #: What the states are called; see `state_of` for what is more than one of them.
 STATES: Mapping[str, str] = MappingProxyType(
@@ -21,7 +21,7 @@ STATES: Mapping[str, str] = MappingProxyType(
 )
 
 METHODS: Mapping[str, str] = MappingProxyType(
-    {"COPY": "Copy", "MOVE": "Move", "DELETE": "Delete", "PUT": "Upload"}
+    {"COPY": "Copy", "MOVE": "Move", "DELETE": "Delete", "PUT": "Upload", "PATCH": "Change"}
 )
 
 #: What becomes of things when an operation is cancelled (the promises).
@@ -31,6 +31,7 @@ CONSEQUENCES: Mapping[str, str] = MappingProxyType(
         "MOVE": "What was copied so far is removed. The source stays where it is.",
         "DELETE": "What is left of it comes back. What is gone stays gone.",
         "PUT": "What was sent is dropped. The old content, if there was any, stays.",
+        "PATCH": "What was sent is dropped. The old content, if there was any, stays.",
     }
 )
 
@@ -187,7 +188,7 @@ def result(told: Mapping[str, Any]) -> str:
 
 def owner(told: Mapping[str, Any]) -> str:
     """Say whose it is."""
-    return str(told["owner"]) or "anonymous"
+    return visible(str(told["owner"])) or "anonymous"
 
 
 def moment(told: Mapping[str, Any]) -> str:

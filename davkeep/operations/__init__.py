@@ -10,7 +10,7 @@ from davkeep.operations.crowd import most_begun
 from davkeep.operations.description import describe
 from davkeep.operations.lanes import LaneCounts, Lanes
 from davkeep.operations.operation import Operation
-from davkeep.operations.outcome import CANCELLED_CONDITION, MemberFailure, Outcome
+from davkeep.operations.outcome import CANCELLED_CONDITION, Failures, MemberFailure, Outcome
 from davkeep.operations.page import Page
 from davkeep.operations.rate import Rate
 from davkeep.operations.recovery.books import Books
@@ -30,6 +30,7 @@ __all__ = [
     "Conclude",
     "Conflict",
     "Ending",
+    "Failures",
     "IllegalTransition",
     "IsBulk",
     "LaneCounts",

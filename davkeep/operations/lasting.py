@@ -1,10 +1,12 @@
 """Operations that are over, written down for the process after this one."""
 
 import json
+from base64 import b64decode, b64encode
+from collections.abc import Collection
 from typing import Any
 
 from davkeep.operations.operation import Operation
-from davkeep.operations.outcome import MemberFailure, Outcome
+from davkeep.operations.outcome import Failures, MemberFailure, Outcome
 from davkeep.operations.state import State
 from davkeep.words.progress import Progress
 
@@ -26,12 +28,24 @@ def written(operation: Operation) -> str | None:
         "state": state.value,
         "progress": [getattr(operation.progress, name) for name in _PROGRESS],
         "status": outcome.status,
-        "failures": [[failure.href, failure.status] for failure in outcome.failures],
+        "failures": _in_text(outcome.failures),
         "fields": outcome.fields,
         "explanation": outcome.explanation,
         "condition": outcome.condition,
     }
     return json.dumps(told)
+
+
+def _in_text(failures: Collection[MemberFailure]) -> list[str]:
+    """Blocks of them, in base 64."""
+    return [b64encode(block).decode() for block in Failures.of(failures).blocks()]
+
+
+def _of_text(blocks: list[Any]) -> Collection[MemberFailure]:
+    """0.1.0 wrote pairs of an href and a status instead."""
+    if all(isinstance(each, str) for each in blocks):
+        return Failures.of_blocks(b64decode(each, validate=True) for each in blocks)
+    return Failures(MemberFailure(*each) for each in blocks)
 
 
 def read(text: str) -> Operation:
@@ -43,7 +57,7 @@ def read(text: str) -> Operation:
         State(told["state"]),
         Outcome(
             told["status"],
-            tuple(MemberFailure(*each) for each in told["failures"]),
+            _of_text(told["failures"]),
             tuple((name, value) for name, value in told["fields"]),
             told["explanation"],
             told["condition"],

@@ -319,6 +319,9 @@ class Operation:
 
     def end(self, state: State, outcome: Outcome) -> None:
         """The work is over, undone or never began; tell all who wait."""
+        if outcome == self._early_outcome:
+            # One that names many members is not kept twice.
+            outcome = self._early_outcome
         with self._lock:
             self._state = follow(self._state, state)
             self._outcome = outcome

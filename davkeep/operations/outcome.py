@@ -1,8 +1,11 @@
 """How an operation ended, in the words of HTTP."""
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from davkeep.operations.state import State
+from davkeep.words.packed import Packed
 
 #: The precondition element of the 409 that a cancelled operation answers.
 CANCELLED_CONDITION = "operation-cancelled"
@@ -16,6 +19,20 @@ class MemberFailure:
     status: int
 
 
+class Failures(Packed[MemberFailure]):
+    """The members that one 207 names, however many."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _written(thing: MemberFailure) -> str:
+        return json.dumps([thing.href, thing.status])
+
+    @staticmethod
+    def _read(text: str) -> MemberFailure:
+        return MemberFailure(*json.loads(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The final response of an operation, before it is written.
@@ -26,15 +43,23 @@ class Outcome:
     """
 
     status: int
-    failures: tuple[MemberFailure, ...] = ()
+    failures: Collection[MemberFailure] = ()
     fields: tuple[tuple[str, str], ...] = ()
     explanation: str = ""
     condition: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a final response."""
+        """Refuse what cannot be a final response, and keep failures in little memory."""
         if not 200 <= self.status <= 599:
             raise ValueError(f"{self.status} is not a final status")
+        if self.failures:
+            object.__setattr__(self, "failures", Failures.of(self.failures))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes, beyond those of any outcome."""
+        failures = self.failures.size if isinstance(self.failures, Failures) else 0
+        return failures + len(self.explanation)
 
     @property
     def state(self) -> State:

@@ -283,7 +283,7 @@ class Page(Witness):
         if not self._is_written:
             return self._record
         record = replace(self._record, stage=Stage.EFFECTIVE)
-        if outcome is None:
+        if outcome is None or _is_final(record):
             return record
         failures = tuple((each.href, each.status) for each in outcome.failures)
         return replace(record, status=outcome.status, failures=failures)

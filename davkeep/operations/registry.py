@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from davkeep.operations.attempt import attempt
 from davkeep.operations.counting import StartCount
 from davkeep.operations.debts import Debts
 from davkeep.operations.lanes import Lanes
@@ -86,7 +87,7 @@ class Registry:
         self.debts = Debts() if debts is None else debts
         self._clock = clock
         self._monotonic = monotonic
-        self._tell = ended
+        self._listeners = [ended]
         self._lock = threading.Lock()
         self._running: dict[str, Operation] = {}
         self._requests: dict[str, _Request] = {}
@@ -136,7 +137,7 @@ class Registry:
         if not is_new:
             return operation
         self._check(operation, wanted, check, conclude)
-        operation.subscribe(Later(self._tell, operation), waits=False)
+        operation.subscribe(Later(self._over, operation), waits=False)
         self.lanes.add(operation, start, conclude, self._ended, is_bulk, count)
         return operation
 
@@ -214,6 +215,10 @@ class Registry:
             if request is not None:
                 request.is_answered = True
             self._unclaimed.drop(operation)
+
+    def when_over(self, tell: Callable[[Operation], None]) -> None:
+        """Have ``tell`` called as ``ended`` is; called before anything is admitted."""
+        self._listeners.append(tell)
 
     def remember(self, operation: Operation) -> None:
         """Keep an operation that is over and was not admitted here: recovery found it."""
@@ -323,6 +328,19 @@ class Registry:
             if request.key.joins and not (operation.answered or request.is_answered):
                 self._unclaimed.keep(request.key, operation, request.places, request.stands)
         self._free(operation)
+
+    def _over(self, operation: Operation) -> None:
+        """Its outcome is known: count what that takes, and tell who is to be told."""
+        outcome = operation.outcome
+        if outcome is not None and outcome.size:
+            with self._lock:
+                self._results.weigh(operation)
+                self._purge()
+        self._tell(operation)
+
+    def _tell(self, operation: Operation) -> None:
+        for tell in self._listeners:
+            attempt(Later(tell, operation), "who is told of %r", operation)
 
     def _free(self, operation: Operation) -> None:
         self._let_go(operation)

@@ -9,6 +9,7 @@ _NO_TRACE = {
     "COPY": "Nothing of the copy is left.",
     "MOVE": "Everything is where it was.",
     "PUT": "What was there before is there still.",
+    "PATCH": "What was there before is there still.",
 }
 
 _HIDDEN = "Undoing it failed; what it left is hidden."

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from davkeep.operations.description import describe
+from davkeep.operations.description import MONITORS, describe
 from davkeep.operations.operation import Operation
 
-#: Members of a 207 that are named in an operation's own monitor; all of them are in its final
-#: response. The text stays below about 200 kB.
-MOST_ERRORS = 1000
+#: Members of a 207 that are named in an operation's own monitor, and bytes of its JSON that they
+#: may fill; all of them are in its final response.
+MOST_ERRORS, MOST_BYTES = 1000, 256 * 1024
 
 #: Likewise in the list, where each operation is a line of some 700 bytes.
-MOST_ERRORS_LISTED = 3
+MOST_ERRORS_LISTED, MOST_BYTES_LISTED = 3, 4096
 
 #: Seconds after which a client may look again: at least, where nothing is known, and at most.
 SOONEST, USUAL, LATEST = 1, 2, 30
@@ -19,26 +19,31 @@ SOONEST, USUAL, LATEST = 1, 2, 30
 RESPONSE = "response"
 
 
-def status_of(operation: Operation, now: float, most_errors: int = MOST_ERRORS) -> dict[str, Any]:
+def status_of(
+    operation: Operation,
+    now: float,
+    most_errors: int = MOST_ERRORS,
+    most_bytes: int = MOST_BYTES,
+) -> dict[str, Any]:
     """The operation as it stands at `now`, by the lanes' clock.
 
     Rates are of the last seconds, and nothing unless it runs. `cancelling`: a cancel was asked for
     and is not over. `cancellable`: a cancel would be accepted.
     """
     estimated, rate = operation.estimated_seconds(now), operation.rate(now)
-    told = describe(
+    return describe(
         operation,
         estimated_seconds=None if estimated is None else round(estimated, 1),
         most_errors=most_errors,
+        most_bytes=most_bytes,
+        more={
+            "members_per_second": round(rate.members, 1),
+            "bytes_per_second": round(rate.bytes),
+            "cancelling": operation.is_being_cancelled,
+            "cancellable": operation.is_cancellable,
+            "responseUrl": f"{MONITORS}{operation.id}/{RESPONSE}",
+        },
     )
-    return {
-        **told,
-        "members_per_second": round(rate.members, 1),
-        "bytes_per_second": round(rate.bytes),
-        "cancelling": operation.is_being_cancelled,
-        "cancellable": operation.is_cancellable,
-        "responseUrl": f"{told['statusUrl']}/{RESPONSE}",
-    }
 
 
 def retry_after(status: dict[str, Any]) -> int:

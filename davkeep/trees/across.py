@@ -5,7 +5,7 @@ The destination is on its disk, with its directory, before the source is touched
 
 import errno
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def move_across(
         build = Build(source, staging, control, follow_links=False)
         yield from build.steps()
         if build.errors:
-            return Result(created=False, complete=False, errors=tuple(build.errors))
+            return Result(created=False, complete=False, errors=build.errors)
         yield from _accompanied(source, staging, control)
         refuse_mounts(source.parent_fd, source.name)
         if existing is not None:
@@ -88,14 +88,14 @@ def _accompanied(
 
 def _blocked(
     source: Entry,
-) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+) -> Generator[Lane | None, None, Collection[MemberError]]:
     """Return the members of the source that could not be removed after copying."""
     access = os.W_OK | os.X_OK
     if not os.access(".", access, dir_fd=source.parent_fd, effective_ids=True):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     scan = Scan(restoring=True)
     yield from scan.steps(source.parent_fd, source.name)
-    return tuple(scan.blocked)
+    return scan.blocked
 
 
 def _hidden(source: Entry, before: os.stat_result, control: Control) -> Name | None:
@@ -131,7 +131,7 @@ def _bring_back(source: Entry, hidden: Name, control: Control, undo: ExitStack) 
 
 def _retire(
     source: Entry, hidden: Name | None, old: Name | None, control: Control
-) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+) -> Generator[Lane | None, None, Collection[MemberError]]:
     """Purge what was replaced, then the source; return what is still visible of the source."""
     if old is not None:
         yield from purge(*old, control)

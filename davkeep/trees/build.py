@@ -12,7 +12,7 @@ from davkeep.trees.member import MemberCopy
 from davkeep.trees.members import TreeCopy
 from davkeep.trees.share import Entry, Kind
 from davkeep.trees.staging import Staging
-from davkeep.trees.steps import Control, DestinationError, Lane, MemberError
+from davkeep.trees.steps import Control, DestinationError, Lane, MemberError, MemberErrors
 
 
 class Build:
@@ -26,7 +26,7 @@ class Build:
         self, source: Entry, staging: Staging, control: Control, *, follow_links: bool
     ) -> None:
         """``follow_links``: links that stay in the share become what they lead to."""
-        self.errors: list[MemberError] = []
+        self.errors = MemberErrors()
         self.has_root = False
         self._source = source
         self._staging = staging
@@ -48,7 +48,7 @@ class Build:
             raise destination_error(failure.error) from failure
         except OSError as error:
             refuse_shortage(error)
-            self.errors = [MemberError("source", (), error)]
+            self.errors = MemberErrors([MemberError("source", (), error)])
             return
         self.has_root = True
         self._control.progress.members_done += 1

@@ -47,7 +47,7 @@ def copy(
         build = Build(source, staging, control, follow_links=source.share.follow_symlinks)
         yield from build.steps(depth_infinity=depth_infinity)
         if not build.has_root or (build.errors and existing is not None):
-            return Result(created=False, complete=False, errors=tuple(build.errors))
+            return Result(created=False, complete=False, errors=build.errors)
         if existing is not None:
             refuse_mounts(destination.parent_fd, destination.name)
         swap = Swap(staging, (destination.parent_fd, destination.name), control)
@@ -55,7 +55,7 @@ def copy(
         control.witness.changing(SwapIn(new, old, lacks_members=bool(build.errors)))
         swap.make(existed=existing is not None)
         undo.callback(swap.undo)
-        result = Result(created=swap.created, complete=True, errors=tuple(build.errors))
+        result = Result(created=swap.created, complete=True, errors=build.errors)
         announce(control, destination.parent_fd, settled=result)
         undo.pop_all()
     if swap.old is not None:

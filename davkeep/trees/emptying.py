@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Generator
 
 from davkeep.trees.descent import DIRECTORY, Descent
-from davkeep.trees.steps import MemberError
+from davkeep.trees.steps import MemberError, MemberErrors
 from davkeep.words.progress import Progress
 
 _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,7 +36,7 @@ class Emptying:
 
     def __init__(self, progress: Progress | None, *, restoring: bool) -> None:
         """Count members in ``progress``, if there is one: those that stay are treated as well."""
-        self.errors: list[MemberError] = []
+        self.errors = MemberErrors()
         #: Members removed so far.
         self.removed = 0
         #: Whether a member was met that no mode and no later time lets go: it is immutable or

@@ -15,7 +15,7 @@ from davkeep.trees.identity import identity_of
 from davkeep.trees.member import MemberCopy
 from davkeep.trees.names import is_hidden_name
 from davkeep.trees.share import Entry
-from davkeep.trees.steps import Control, DestinationError, Lane, MemberError, Segments
+from davkeep.trees.steps import Control, DestinationError, Lane, MemberError, MemberErrors, Segments
 
 
 class _Level:
@@ -40,7 +40,7 @@ class TreeCopy:
         self, source: Entry, member: MemberCopy, control: Control, *, follow_links: bool
     ) -> None:
         """``follow_links``: a link that stays in the share becomes what it leads to."""
-        self.errors: list[MemberError] = []
+        self.errors = MemberErrors()
         #: Members copied so far, failed ones included.
         self.members = 0
         self._following = Following(source, links=follow_links)

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 
 from davkeep.trees.emptying import Emptying
 from davkeep.trees.steps import Control, Lane, MemberError
@@ -46,7 +46,7 @@ def purge_scanned(
 
 def purge_in_sight(
     parent_fd: int, name: str
-) -> Generator[Lane | None, None, tuple[MemberError, ...]]:
+) -> Generator[Lane | None, None, Collection[MemberError]]:
     """Remove what cannot be hidden where it stands; return the members that stay. OSError."""
     if not stat.S_ISDIR(os.lstat(name, dir_fd=parent_fd).st_mode):
         os.unlink(name, dir_fd=parent_fd)
@@ -54,7 +54,7 @@ def purge_in_sight(
     yield Lane.LONG
     emptying = Emptying(None, restoring=True)
     yield from emptying.steps(parent_fd, name)
-    return tuple(emptying.errors)
+    return emptying.errors
 
 
 def purge_now(parent_fd: int, name: str, control: Control) -> None:

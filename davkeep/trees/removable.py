@@ -12,7 +12,7 @@ from davkeep.trees.descent import DIRECTORY, Descent
 from davkeep.trees.failures import refuse_shortage
 from davkeep.trees.mounts import busy
 from davkeep.trees.statx import Examiner, counts_subdirectories
-from davkeep.trees.steps import MemberError
+from davkeep.trees.steps import MemberError, MemberErrors
 
 #: Members of one directory examined between two checkpoints; about 4 ms.
 _STRETCH = 1024
@@ -44,7 +44,7 @@ class Scan:
 
     def __init__(self, look: Look = Look.FILES, *, restoring: bool = False) -> None:
         """Prepare a scan."""
-        self.blocked: list[MemberError] = []
+        self.blocked = MemberErrors()
         self.members = 1
         self.is_counted = True
         self._restoring = restoring

@@ -91,15 +91,12 @@ def _refused(error: OSError) -> Result:
 def _is_removable(target: Entry, control: Control, look: Look) -> Generator[None, None, bool]:
     """Look at all of it, also after the first that stays: how much there is has to be known."""
     scan = Scan(look)
-    blocked = 0
     with closing(scan.steps(target.parent_fd, target.name)) as steps:
         for _ in steps:
-            blocked += len(scan.blocked)
-            scan.blocked.clear()
             yield None
     if scan.is_counted:
         control.progress.members_total = scan.members
-    return not blocked and not scan.blocked
+    return not scan.blocked
 
 
 def _count(tree: Name, control: Control) -> Generator[None, None, None]:
@@ -148,7 +145,7 @@ def _purge_rest(hidden: Name, control: Control) -> Generator[Lane | None, None, 
 def _without_the_rest(emptying: Emptying) -> Result:
     """The result where some members stay, and name them."""
     removed = bool(emptying.removed)
-    return Result(created=False, complete=removed, errors=tuple(emptying.errors))
+    return Result(created=False, complete=removed, errors=emptying.errors)
 
 
 def _one_by_one(target: Entry, control: Control) -> Steps:

@@ -6,13 +6,15 @@ Closing it at a checkpoint cancels the work: what was staged is removed, what wa
 back (the promises, DELETE).
 """
 
-from collections.abc import Callable, Generator
+import json
+from collections.abc import Callable, Collection, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Literal
 
 from davkeep.trees.witness import Witness
+from davkeep.words.packed import Packed
 from davkeep.words.progress import Progress
 
 #: The most that one system call copies, in bytes, so that cancelling and the throttle act soon.
@@ -46,6 +48,22 @@ class MemberError:
     error: OSError
 
 
+class MemberErrors(Packed[MemberError]):
+    """Those of one piece of work, however many. Of an error its number and its text stay."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _written(thing: MemberError) -> str:
+        error = thing.error
+        return json.dumps([thing.side, thing.path, error.errno, error.strerror])
+
+    @staticmethod
+    def _read(text: str) -> MemberError:
+        side, path, number, reason = json.loads(text)
+        return MemberError(side, tuple(path), OSError(number, reason))
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """How work ended.
@@ -56,7 +74,7 @@ class Result:
 
     created: bool
     complete: bool
-    errors: tuple[MemberError, ...] = ()
+    errors: Collection[MemberError] = ()
 
 
 class DestinationError(OSError):

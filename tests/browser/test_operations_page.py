@@ -3,6 +3,7 @@
 import os
 import random
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -10,12 +11,15 @@ from urllib.parse import quote_from_bytes
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from davkeep import app
 from davkeep.monitor import html, wording
+from davkeep.monitor.resources import Resources
 from davkeep.operations import MemberFailure, Outcome
 from davkeep.words.display import clipped, last_name, readable, shortened
 from harness.browsing import DESKTOP, PHONE
+from harness.holding import HoldingProxy
 from harness.inside import Inside, Start
-from harness.server import RunningServer, Serve
+from harness.server import DEADLINE, RunningServer, Serve
 from harness.trees import plant
 
 #: Members a second: what has some hundred members takes as long as a test wants.
@@ -28,6 +32,8 @@ HOSTILE = [
     "half\udce9 \udcff",
     "new\nline\ttab\x1b[31m",
     "\u202eexe.fdp",
+    "in\u200bvisible ",
+    " a\u00a0b  c",
     "{{ 7 * 7 }}",
     "a-name-without-any-place-to-break-it-" * 6,
 ]
@@ -205,6 +211,73 @@ def test_a_stream_that_is_held_back(server: RunningServer, person: Any, client: 
     someone.complaints.clear()
 
 
+def hurry(page: Page) -> None:
+    """Let the seconds pass until the page asks again."""
+    page.clock.fast_forward(3000)
+
+
+def test_a_stream_that_falls_silent(
+    inside: Start, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that hears no more than the beginning does not say that it is live, and asks."""
+    monkeypatch.setattr(app, "Resources", partial(Resources, heartbeat=0.3))
+    server = inside()
+    with HoldingProxy(server) as proxy:
+        someone = person()
+        someone.context.clock.install()
+        page = someone.open(proxy)
+        assert proxy.holds.wait(DEADLINE)
+        expect(page.locator("#connection")).to_have_text("Updated every few seconds")
+        held = server.begin()
+        hurry(page)
+        expect(section(page, "running").locator(".card")).to_have_count(1)
+        held.end()
+        hurry(page)
+        expect(section(page, "finished").locator("[data-part=state]")).to_have_text("Done")
+        expect(page.locator("#connection")).to_have_text("Updated every few seconds")
+        page.close()
+
+
+@pytest.mark.parametrize("is_held_back", [True, False])
+def test_very_many(inside: Start, person: Any, is_held_back: bool) -> None:
+    """What runs is shown, new ends come first, and it is said how many are not shown."""
+    server = inside()
+    waiting = [server.admit() for _ in range(html.MOST_PENDING + 5)]
+    for _ in range(html.MOST_FINISHED + 7):
+        server.ended()
+    running = server.begin()
+    someone = person()
+    someone.context.clock.install()
+    if is_held_back:
+        someone.context.route("**/events*", lambda route: route.fulfill(status=503, body=""))
+    page = someone.open(server)
+    how = "Updated every few seconds" if is_held_back else "Live"
+    expect(page.locator("#connection")).to_have_text(how)
+    expect(section(page, "running").locator(".card")).to_have_count(1)
+    expect(section(page, "waiting").locator(".card")).to_have_count(html.MOST_PENDING - 1)
+    expect(page.locator("#more")).to_have_text("And 6 more that run or wait.")
+    expect(page.locator("#older")).to_contain_text("7 older ones are not shown")
+    late = server.begin()
+    hurry(page)
+    expect(section(page, "running").locator(".card")).to_have_count(2)
+    running.end()
+    hurry(page)
+    first = section(page, "finished").locator(".card").first
+    expect(first).to_have_attribute("data-id", running.operation.id)
+    expect(page.locator("#older")).to_contain_text("8 older ones are not shown")
+    for each in waiting[:10]:
+        each.operation.cancel()
+    hurry(page)
+    # Of those that waited 295 are left, and there is room for them all.
+    expect(section(page, "waiting").locator(".card")).to_have_count(html.MOST_PENDING - 5)
+    expect(page.locator("#more")).to_be_hidden()
+    late.end()
+    hurry(page)
+    expect(section(page, "running")).to_be_hidden()
+    assert all("503" in each for each in someone.complaints)
+    someone.complaints.clear()
+
+
 def test_without_scripts(server: RunningServer, person: Any, client: Any) -> None:
     """All can be read, and nothing is offered that would not work."""
     page = person().open(server)
@@ -238,7 +311,12 @@ def test_names_that_would_do_harm(
     photograph(page, "names")
     page.reload()
     assert sorted(told.all_inner_texts()) == by_script
-    assert "\ufffdexe.fdp" in by_script
+    assert {
+        "[U+202E]exe.fdp",
+        "in[U+200B]visible[U+0020]",
+        "[U+0020]a[U+00A0]b  c",
+        "new[U+000A]line[U+0009]tab[U+001B][31m",
+    } <= set(by_script)
     assert "{{ 7 * 7 }}" in by_script
     assert fits(page)
     page.get_by_role("link", name="exe.fdp").click()
@@ -356,7 +434,7 @@ def told_in_many_ways() -> list[dict[str, Any]]:
         found.append(
             {
                 **html.BLANK,
-                "method": chance.choice(["COPY", "MOVE", "DELETE", "PUT"]),
+                "method": chance.choice([*wording.METHODS]),
                 "state": state,
                 "members_done": done,
                 "members_total": done + chance.choice(NUMBERS[:12]) if is_counted else None,
@@ -410,6 +488,10 @@ def test_scripts_shorten_as_the_server_does(server: RunningServer, person: Any, 
         b"\xe2\x80\xae",
         b"\xf0\x9f\x98\x80",
         b"\xff",
+        b"\xe2\x80\x8d",
+        b"\xef\xb8\x8f",
+        b"\xf3\xa0\x81\x81",
+        b"\xe0\xa4\x95",
     ]
     alphabet += [b"\xe9\x9d", b"\n", b" ", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"."]
     paths = []

@@ -13,7 +13,7 @@ from harness.wire import Wire
 
 @dataclass(frozen=True)
 class Event:
-    """One event, or a comment, which has no name."""
+    """One event."""
 
     name: str
     id: str
@@ -22,9 +22,9 @@ class Event:
     came: float
 
     @property
-    def is_comment(self) -> bool:
-        """Whether it says nothing."""
-        return not self.name
+    def is_heartbeat(self) -> bool:
+        """Whether it says only that the stream is alive."""
+        return self.name == "alive"
 
 
 class EventReader:
@@ -41,13 +41,16 @@ class EventReader:
         self.retry: int | None = None
         self.is_complete = False
         self._text = ""
+        #: Each event as it came, without the line that ends it.
+        self.blocks: list[str] = []
 
     def next(self) -> Event | None:
-        """The next event or comment; None at the proper end of the response."""
+        """The next event; None at the proper end of the response."""
         while True:
             block, separator, rest = self._text.partition("\n\n")
             if separator:
                 self._text = rest
+                self.blocks.append(block)
                 event = self._parsed(block)
                 if event is not None:
                     return event
@@ -55,20 +58,20 @@ class EventReader:
                 return None
 
     def until(self, name: str) -> list[Event]:
-        """The events up to the first of this name, without comments."""
+        """The events up to the first of this name, without heartbeats."""
         events = []
         while (event := self.next()) is not None:
-            if not event.is_comment:
+            if not event.is_heartbeat:
                 events.append(event)
             if event.name == name:
                 return events
         raise AssertionError(f"no {name!r} among {events}")
 
     def rest(self) -> list[Event]:
-        """All events up to the end of the response, without comments."""
+        """All events up to the end of the response, without heartbeats."""
         events = []
         while (event := self.next()) is not None:
-            if not event.is_comment:
+            if not event.is_heartbeat:
                 events.append(event)
         return events
 

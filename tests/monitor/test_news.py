@@ -1,13 +1,14 @@
 """The table of events, with operations and a clock of the test."""
 
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from davkeep.monitor.news import PAUSE, REMOVED_MOST, TIDY_AFTER, News, Position, encode
 from davkeep.monitor.subjects import AllOperations, OneOperation
-from davkeep.operations import Operation, Outcome, State
+from davkeep.operations import MemberFailure, Operation, Outcome, State
 from davkeep.words.callers import Caller
 
 ANN = Caller("ann", "")
@@ -35,6 +36,16 @@ class Registry:
     def get(self, id: str) -> Operation | None:
         """One of them."""
         return next((each for each in self.known if each.id == id), None)
+
+    def when_over(self, tell: Callable[[Operation], None]) -> None:
+        """Tell of ends."""
+        self.tell = tell
+
+    def forget(self, *operations: Operation) -> None:
+        """Let these, or all, end well, and be forgotten."""
+        for each in operations or tuple(self.known):
+            each.end(State.SUCCEEDED, Outcome(201))
+            self.known.remove(each)
 
     def add(self, owner: str = "ann") -> Operation:
         """A new one, which runs."""
@@ -133,19 +144,19 @@ def test_much_is_told_in_pieces(registry: Registry, news: News) -> None:
 
 def test_what_is_forgotten(registry: Registry, news: News) -> None:
     """It is told once; a client that was away for too long is told everything."""
-    registry.add()
+    first = registry.add()
     keeper = registry.add()
     _, told = news.since(0, ANN, 100.0)
     position = news.position(told)
-    del registry.known[0]
+    registry.forget(first)
     events, after = news.since(told, ANN, 101.0)
-    assert [event.name for event in events] == ["removed"]
+    assert [event.name for event in events] == ["end", "removed"]
     assert news.resume(position) == told
     gone = [registry.add() for _ in range(REMOVED_MOST)]
     news.since(after, ANN, 102.0)
-    registry.known[:] = [keeper]
+    registry.forget(*gone)
+    assert registry.known == [keeper]
     news.since(after, ANN, 103.0)
-    assert gone
     assert news.resume(position) is None
 
 
@@ -153,11 +164,11 @@ def test_what_is_forgotten_is_tidied_up(registry: Registry, news: News) -> None:
     """Also where nobody asks for all operations."""
     first = registry.add()
     news.of(first, 100.0)
-    registry.known.clear()
+    registry.forget()
     second = registry.add()
     news.of(second, 100.0 + TIDY_AFTER)
     events, _ = news.since(0, ANN, 100.0 + TIDY_AFTER)
-    assert {event.name for event in events} == {"removed", "progress"}
+    assert {event.name for event in events} == {"end", "removed", "progress"}
 
 
 def test_what_was_forgotten_long_ago_is_met_while_more_is_forgotten(
@@ -166,36 +177,50 @@ def test_what_was_forgotten_long_ago_is_met_while_more_is_forgotten(
     """The oldest make room in the middle of a look, and are not looked for in that look."""
     first = [registry.add() for _ in range(REMOVED_MOST)]
     news.newest(100.0)
-    registry.known.clear()
+    registry.forget()
     _, told = news.since(0, ANN, 101.0, most=1e9)
     more = [registry.add() for _ in range(REMOVED_MOST // 2)]
     news.newest(102.0)
-    registry.known.clear()
+    registry.forget()
     events, _ = news.since(told, ANN, 103.0, most=1e9)
     assert len(first) == 2 * len(more)
-    assert [event.name for event in events] == ["removed"] * len(more)
+    assert [event.name for event in events] == ["end", "removed"] * len(more)
 
 
 def test_the_end_of_what_is_forgotten(registry: Registry, news: News) -> None:
-    """Who follows it by itself is told, once; all others are told that it is gone, and no more."""
+    """All are told, once; those that do not follow it by itself also that it is gone."""
     operation = registry.add()
     one = OneOperation(news, operation, None)
     everything = AllOperations(news, ANN, None, 100.0)
     assert b"progress" in one.tell(100.0)[0]
     assert b"progress" in everything.tell(100.0)[0]
-    operation.end(State.SUCCEEDED, Outcome(201))
-    registry.known.clear()
-    assert b"removed" in everything.tell(101.0)[0]
+    registry.forget()
+    told, _ = everything.tell(101.0)
+    assert told.index(b"event: end") < told.index(b"event: removed")
     assert b"event: end" in one.tell(101.0)[0]
     assert one.tell(102.0) == (b"", False)
     assert everything.tell(102.0) == (b"", False)
 
 
+def test_what_waits_to_be_told_holds_little(registry: Registry, news: News) -> None:
+    """Ends that name many failed members are made events at once, the others at the next look."""
+    everything = AllOperations(news, ANN, None, 100.0)
+    failures = tuple(MemberFailure(f"/a/{token_hex(50)}", 403) for _ in range(100))
+    small, large = registry.add(), registry.add()
+    small.end(State.SUCCEEDED, Outcome(201))
+    large.end(State.FAILED, Outcome(207, failures))
+    registry.known.clear()
+    registry.tell(small)
+    assert list(news._untold) == [small]
+    registry.tell(large)
+    assert not news._untold
+    assert everything.tell(101.0)[0].count(b"event: end") == 2
+
+
 def test_the_end_of_what_was_never_looked_at(registry: Registry, news: News) -> None:
     """It went between the question for it and the first look: it comes into no table."""
     operation = registry.add()
-    operation.end(State.SUCCEEDED, Outcome(201))
-    registry.known.clear()
+    registry.forget()
     one = OneOperation(news, operation, None)
     assert not one.is_over(100.0)
     assert b"event: end" in one.tell(100.0)[0]
@@ -231,14 +256,15 @@ def test_a_removal_that_fails_is_made_up_for(
     """What could not be told for want of memory is told by the next look, and nothing stays."""
     registry.add()
     told = news.newest(100.0)
-    registry.known.clear()
+    registry.forget()
     with monkeypatch.context() as short:
         short.setattr("davkeep.monitor.news.encode", _no_memory)
         with pytest.raises(MemoryError):
             news.newest(101.0)
     events, _ = news.since(told, ANN, 102.0)
-    assert [event.name for event in events] == ["removed"]
+    assert [event.name for event in events] == ["end", "removed"]
     assert len(news._looked) == 1
+    assert not news._running
 
 
 def test_a_look_that_fails_leaves_nothing(

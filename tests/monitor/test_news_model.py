@@ -29,6 +29,11 @@ class Registry:
         self.known: list[Operation] = []
         self.vanishing: list[Operation] = []
         self.lanes = self
+        self.tell: Callable[[Operation], None]
+
+    def when_over(self, tell: Callable[[Operation], None]) -> None:
+        """Tell of ends."""
+        self.tell = tell
 
     def now(self) -> float:
         """The lanes' clock."""
@@ -59,6 +64,8 @@ class Told:
         self.operation = operation
         self.events: list[tuple[str, str]] = []
         self.position: Position | None = None
+        #: Whether it has just been told that everything follows.
+        self.is_anew = True
 
     def look(self, now: float) -> None:
         """Take what there is, to the end."""
@@ -74,12 +81,19 @@ class Told:
         for event in filter(None, text.split("\n\n")):
             fields = dict(line.split(": ", 1) for line in event.split("\n"))
             if fields["event"] == "begin":
+                self._begin(**json.loads(fields["data"]))
                 continue
             position = Position.of(fields["id"])
             assert position is not None
             assert self.position is None or position.serial > self.position.serial
             self.position = position
             self.events.append((fields["event"], json.loads(fields["data"])["id"]))
+
+    def _begin(self, *, resumed: bool) -> None:
+        if not resumed:
+            self.is_anew = True
+            self.events.clear()
+            self.position = None
 
     def of(self, operation: Operation) -> list[str]:
         """What it was told of one operation."""
@@ -97,6 +111,8 @@ class Table(RuleBasedStateMachine):
         self.now = 1000.0
         self.all: list[Operation] = []
         self.streams: list[Told] = []
+        #: The operations of which each stream has to tell the end.
+        self.followed: dict[Told, list[Operation]] = {}
 
     def _pick(self, of: list[Any], index: int) -> Any:
         return of[index % len(of)] if of else None
@@ -108,6 +124,8 @@ class Table(RuleBasedStateMachine):
         made.begin()
         self.registry.known.append(made)
         self.all.append(made)
+        for told in self.followed:
+            self.followed[told].append(made)
 
     @rule(index=indices)
     def progress(self, index: int) -> None:
@@ -121,7 +139,17 @@ class Table(RuleBasedStateMachine):
         """One is over; it may be forgotten by then, as one is whose checks failed."""
         running = [each for each in self.all if not each.state.is_over]
         if operation := self._pick(running, index):
-            operation.end(State.SUCCEEDED, Outcome(201))
+            self._end(operation)
+
+    @rule()
+    def pass_by(self) -> None:
+        """One is over, and forgotten, before anybody looks."""
+        self.begin()
+        self._end(self.registry.known.pop())
+
+    def _end(self, operation: Operation) -> None:
+        operation.end(State.SUCCEEDED, Outcome(201))
+        self.registry.tell(operation)
 
     @rule(index=indices, several=st.integers(1, 5))
     def expire(self, index: int, several: int) -> None:
@@ -156,7 +184,7 @@ class Table(RuleBasedStateMachine):
     def look(self, index: int) -> None:
         """A stream has its turn."""
         if told := self._pick(self.streams, index):
-            told.look(self.now)
+            self._look(told)
 
     @rule(index=indices)
     def resume(self, index: int) -> None:
@@ -174,16 +202,26 @@ class Table(RuleBasedStateMachine):
         """After a pause nobody is behind."""
         self.now += PAUSE
         for told in self.streams:
-            told.look(self.now)
+            self._look(told)
         for operation in self.all:
             self._check(operation)
 
+    def _look(self, told: Told) -> None:
+        told.look(self.now)
+        if told.is_anew:
+            # What is over by now may be forgotten, and is none of its business.
+            self.followed[told] = [each for each in self.all if not each.state.is_over]
+            told.is_anew = False
+
     def _check(self, operation: Operation) -> None:
         is_known = operation in self.registry.known
+        is_over = operation.state.is_over
         for told in self.streams:
+            of_it = told.of(operation)
             if told.operation is operation or (told.operation is None and is_known):
-                last = told.of(operation)[-1:]
-                assert last == (["end"] if operation.state.is_over else ["progress"])
+                assert of_it[-1:] == (["end"] if is_over else ["progress"])
+            if told.operation is None and is_over and operation in self.followed[told]:
+                assert of_it.count("end") == 1
 
     @invariant()
     def each_is_told_in_order(self) -> None:
@@ -202,7 +240,9 @@ class Table(RuleBasedStateMachine):
         gone = list(self.news._gone)
         assert len(gone) <= REMOVED_MOST
         events = self.news._events
-        assert [events[id].name for id in gone] == ["removed"] * len(gone)
+        assert [events[id].name for id in gone] == ["end"] * len(gone)
+        removed = [event for event in events.values() if event.name == "removed"]
+        assert [event.id for event in removed] == gone
         serials = [event.serial for event in events.values()]
         assert serials == sorted(serials)
 

@@ -110,15 +110,16 @@ def test_a_trusted_proxy_tells_who_it_is(inside: Start) -> None:
 # The list
 
 
-def test_the_newest_comes_first(inside: Start) -> None:
-    """Running ones and those that are over in one order; each as its monitor tells it."""
+def test_the_list_tells_what_the_monitors_tell(inside: Start) -> None:
+    """Of each the same, and what is not over first."""
     server = inside()
     user = Onlooker(server.url)
     assert user.list() == []
     admitted = [server.ended(), server.begin(), server.ended(outcome=Outcome(403)), server.admit()]
     found = user.list()
-    assert [each["id"] for each in found] == [each.operation.id for each in admitted[::-1]]
-    assert [each["state"] for each in found] == ["pending", "failed", "running", "succeeded"]
+    expected = [admitted[number].operation.id for number in (1, 3, 2, 0)]
+    assert [each["id"] for each in found] == expected
+    assert [each["state"] for each in found] == ["running", "pending", "failed", "succeeded"]
     assert found[3] == user.look(admitted[0].operation.id).json()
 
 

@@ -13,8 +13,8 @@ MEMBERS = {
     *("id", "method", "source", "destination", "state", "created", "members_done"),
     *("members_total", "bytes_done", "bytes_total", "estimatedSeconds", "status", "errors"),
     "statusUrl",
-    *("owner", "ended", "explanation", "left_behind", "errors_total", "members_per_second"),
-    *("bytes_per_second", "cancelling", "cancellable", "responseUrl"),
+    *("owner", "ended", "explanation", "left_behind", "errors_total", "errors_omitted"),
+    *("members_per_second", "bytes_per_second", "cancelling", "cancellable", "responseUrl"),
 }
 FAILURES = (MemberFailure("/a/x", 403), MemberFailure("/a/y", 500))
 

@@ -39,6 +39,7 @@ def test_one_that_runs() -> None:
         "left_behind": False,
         "errors": [],
         "errors_total": 0,
+        "errors_omitted": 0,
         "statusUrl": "/.davkeep/operations/a1b2",
     }
 

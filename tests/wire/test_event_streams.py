@@ -136,7 +136,7 @@ def test_nothing_changes(inside: Start, follow: Any, heartbeat: float) -> None:
     stream = follow(server, stream_of(held))
     first = stream.next()
     beats = [stream.next() for _ in range(3)]
-    assert all(beat.is_comment for beat in beats)
+    assert all(beat.is_heartbeat for beat in beats)
     assert beats[-1].came - first.came > 2 * heartbeat
     move_on(held)
     assert done([stream.until("progress")[-1]]) == [1]
@@ -243,6 +243,39 @@ def test_what_is_forgotten(inside: Start, follow: Any) -> None:
     removed = stream.until("removed")[-1]
     assert removed.data == {"id": held.operation.id}
     assert Onlooker(server.url).look(held.operation.id, "/events").status_code == 410
+
+
+@pytest.mark.parametrize("keep", [0, 0.1])
+def test_what_is_forgotten_at_once(inside: Start, follow: Any, keep: float) -> None:
+    """Each end is told once, with its final state, also of what nobody had looked at before."""
+    server = inside(operations={"keep_results": keep})
+    seen = server.begin()
+    stream = follow(server, ALL)
+    stream.until("progress")
+    quick = [server.ended(outcome=Outcome(204)).operation.id for _ in range(3)]
+    seen.end()
+    events: list[Event] = []
+    while sum(event.name == "removed" for event in events) < 4:
+        events += stream.until("removed")
+    told = [(event.data["id"], event.name) for event in events if event.name != "progress"]
+    for id in (*quick, seen.operation.id):
+        assert [name for each, name in told if each == id] == ["end", "removed"]
+    ends = {event.data["id"]: event.data["status"] for event in events if event.name == "end"}
+    assert ends == {**dict.fromkeys(quick, 204), seen.operation.id: 201}
+
+
+def test_the_size_of_an_event(inside: Start, follow: Any) -> None:
+    """However long the names of failed members are: 16 KiB, with the number of those left out."""
+    server = inside()
+    failures = tuple(MemberFailure(f"/a/{number}/{'x' * 3000}", 403) for number in range(60))
+    held = server.ended(outcome=Outcome(207, failures))
+    stream = follow(server, stream_of(held))
+    (last,) = stream.rest()
+    assert len(stream.blocks[-1]) + len("\n\n") <= 16 * 1024
+    named = last.data["errors"]
+    assert [each["href"] for each in named] == [each.href for each in failures[: len(named)]]
+    assert 3 <= len(named) <= 5
+    assert (last.data["errors_total"], last.data["errors_omitted"]) == (60, 60 - len(named))
 
 
 def test_very_many(inside: Start, follow: Any) -> None:

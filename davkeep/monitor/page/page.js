@@ -2,20 +2,29 @@
 "use strict";
 
 (() => {
-  // Finished operations that are shown at most; the server shows as many.
+  // Finished operations that are shown at most, and those that run or wait; the server shows as many.
   const MOST_FINISHED = 100;
+  const MOST_PENDING = 300;
   // Milliseconds in which a stream has to begin; where it does not, something between holds it back.
   const STREAM_PATIENCE = 8000;
   const POLL_EVERY = 3000;
+  // Milliseconds that one answer is waited for.
+  const POLL_WITHIN = 10000;
+  const PENDING = "running,pending";
+  const OVER = "succeeded,failed,cancelled,interrupted";
   // Milliseconds for which what is to be spoken is gathered, so that nobody is talked down.
   const SPEAK_AFTER = 1000;
 
   const { kind, list, events, poll } = document.body.dataset;
+  // Milliseconds after which a stream of which nothing is heard is taken for held back.
+  const silence = Number(document.body.dataset.silence);
   const token = document.querySelector("meta[name=davkeep-token]").content;
   const title = document.title;
   const byId = (id) => document.getElementById(id);
   const known = new Map();
   const cancelling = new Set();
+  // What waits beyond as many as are shown, where all of it is known.
+  const beyond = new Map();
 
   for (const card of document.querySelectorAll(".card")) {
     known.set(card.dataset.id, { card, state: card.dataset.state });
@@ -50,7 +59,7 @@
     writePath(card, "source", told.source);
     part(card, "onward").hidden = !told.destination;
     if (told.destination) writePath(card, "destination", told.destination);
-    write(part(card, "owner"), told.owner || "anonymous");
+    write(part(card, "owner"), wording.owner(told));
     write(part(card, "what"), what(told));
     part(card, "created").dateTime = told.created;
     card.querySelector("progress").setAttribute("aria-label", `Progress: ${what(told)}`);
@@ -124,6 +133,33 @@
       const last = finished.lastElementChild;
       known.delete(last.dataset.id);
       last.remove();
+      setOlder(older + 1);
+    }
+  }
+
+  let older = kind === "list" ? Number(document.querySelector("[data-older]").textContent) : 0;
+  let more = kind === "list" ? Number(document.querySelector("[data-more]").textContent) : 0;
+
+  function setOlder(amount) {
+    older = Math.max(0, amount);
+    write(document.querySelector("[data-older]"), wording.number(older));
+    byId("older").hidden = !older;
+  }
+
+  function setMore(amount) {
+    more = Math.max(0, amount);
+    write(document.querySelector("[data-more]"), wording.number(more));
+    byId("more").hidden = !more;
+  }
+
+  const cardsOf = (name) => document.querySelector(`[data-section=${name}] .cards`).children;
+  const isFull = () => cardsOf("running").length + cardsOf("waiting").length >= MOST_PENDING;
+
+  // Where there is room again, what waits longest is shown.
+  function fill() {
+    while (beyond.size && !isFull()) {
+      const [next] = [...beyond.values()].sort((one, other) => (one.created < other.created ? -1 : 1));
+      update(next);
     }
   }
 
@@ -136,7 +172,7 @@
       all += amount;
     }
     byId("empty").hidden = all > 0;
-    const pending = document.querySelectorAll("[data-state=running], [data-state=pending]").length;
+    const pending = cardsOf("running").length + cardsOf("waiting").length + more;
     document.title = pending ? `(${pending}) ${title}` : title;
   }
 
@@ -159,6 +195,8 @@
     waiting.clear();
     if (kind === "list") {
       trim();
+      fill();
+      if (stream && isAllKnown) setMore(beyond.size);
       count();
     }
     // What was moved, or hidden, has lost it.
@@ -169,8 +207,15 @@
 
   function update(told) {
     let entry = known.get(told.id);
+    // What was asked for before an end may be answered after it.
+    if (entry && wording.isPending(told) && !isPendingState(entry.state)) return;
     if (!entry) {
       if (kind !== "list") return;
+      if (told.state === "pending" && isFull()) {
+        beyond.set(told.id, told);
+        return;
+      }
+      beyond.delete(told.id);
       const card = byId("card").content.firstElementChild.cloneNode(true);
       writeOnce(card, told);
       entry = { card, state: "" };
@@ -181,15 +226,22 @@
     writeState(card, told);
     if (kind === "list") place(card, told);
     else writeFacts(told);
-    if (!wording.isPending(told) && (state === "running" || state === "pending")) {
+    if (!wording.isPending(told) && isPendingState(state)) {
       speak(`${what(told)}: ${wording.state(told)}. ${wording.result(told)}`);
     }
     entry.state = told.state;
   }
 
+  const isPendingState = (state) => state === "running" || state === "pending";
+
   function remove(id) {
+    if (kind !== "list" || beyond.delete(id)) return;
     const entry = known.get(id);
-    if (kind !== "list" || !entry) return;
+    if (!entry) {
+      // Only of what is over nothing is known here.
+      setOlder(older - 1);
+      return;
+    }
     known.delete(id);
     entry.card.remove();
   }
@@ -201,8 +253,9 @@
     if (told.status === null) return;
     write(fact("status"), String(told.status));
     write(fact("errors_total"), String(told.errors_total));
-    byId("errors").hidden = !told.errors.length;
-    byId("more-errors").hidden = told.errors_total <= told.errors.length;
+    write(fact("errors_omitted"), String(told.errors_omitted));
+    byId("errors").hidden = !told.errors_total;
+    byId("more-errors").hidden = !told.errors_omitted;
     byId("errors").querySelector(".errors").replaceChildren(...told.errors.map(writeError));
   }
 
@@ -251,21 +304,29 @@
   let last = "";
   let patience = 0;
   let polling = 0;
+  let turn = 0;
+  // Whether what is not shown of what waits is in `beyond`, and not only a number.
+  let isAllKnown = !more;
 
   function listen() {
     stop();
+    tellHow("lost");
+    if (!isAllKnown) learn();
     stream = new EventSource(last ? `${events.split("?")[0]}?after=${last}` : events);
     patience = setTimeout(startPolling, STREAM_PATIENCE);
-    stream.addEventListener("open", () => tellHow("live"));
     stream.addEventListener("begin", onBegin);
+    stream.addEventListener("alive", hear);
     stream.addEventListener("progress", onTold);
     stream.addEventListener("end", onEnd);
     stream.addEventListener("removed", onRemoved);
     stream.addEventListener("error", onError);
   }
 
+  // Only what was heard is live. A proxy may hold back a stream that it has begun to pass on.
   function hear(event) {
     clearTimeout(patience);
+    patience = setTimeout(startPolling, silence);
+    tellHow("live");
     if (event.lastEventId) last = event.lastEventId;
     return JSON.parse(event.data);
   }
@@ -280,7 +341,9 @@
 
   function onEnd(event) {
     onTold(event);
-    if (kind === "one") stop();
+    if (kind !== "one") return;
+    stop();
+    byId("connection").hidden = true;
   }
 
   function onError() {
@@ -291,7 +354,7 @@
   function stop() {
     clearTimeout(patience);
     clearTimeout(polling);
-    polling = 0;
+    turn += 1;
     if (stream) stream.close();
     stream = null;
   }
@@ -301,30 +364,64 @@
     ask();
   }
 
-  async function ask() {
-    let again = true;
-    try {
-      const answer = await fetch(poll, { headers: { Accept: "application/json" }, cache: "no-store" });
-      again = takeAnswer(answer.status, answer.ok ? await answer.json() : null);
-    } catch {
-      tellHow("lost");
-    }
-    if (again) polling = setTimeout(ask, POLL_EVERY);
+  const WHY_NOT = { 401: "refused", 403: "refused", 404: "gone", 410: "gone" };
+
+  // What is at a URL, as JSON, and how many there are where that is a part of a list.
+  async function get(url) {
+    const signal = AbortSignal.timeout(POLL_WITHIN);
+    const answer = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store", signal });
+    if (!answer.ok) throw WHY_NOT[answer.status] || "lost";
+    return { told: await answer.json(), total: Number(answer.headers.get("X-Total-Count")) };
   }
 
-  function takeAnswer(status, told) {
-    if (status === 401 || status === 403) return tellHow("refused");
-    if (status === 404 || status === 410) return tellHow("gone");
-    if (told === null) {
-      tellHow("lost");
-      return true;
+  async function ask() {
+    const mine = turn;
+    let how = "polling";
+    let isOver = false;
+    try {
+      isOver = await (kind === "list" ? askForAll(mine) : askForOne(mine));
+    } catch (reason) {
+      how = Object.values(WHY_NOT).includes(reason) ? reason : "lost";
     }
-    tellHow("polling");
-    const all = [].concat(told);
+    // Somebody looked away meanwhile.
+    if (mine !== turn) return;
+    tellHow(how);
+    byId("connection").hidden = isOver;
+    if (!isOver && (how === "polling" || how === "lost")) polling = setTimeout(ask, POLL_EVERY);
+  }
+
+  async function askForOne(mine) {
+    const { told } = await get(poll);
+    if (mine === turn) take(told);
+    return !wording.isPending(told);
+  }
+
+  // In this order: what ends in between is in both answers, and the later one is right.
+  async function askForAll(mine) {
+    const pending = await get(`${poll}?state=${PENDING}&limit=${MOST_PENDING}`);
+    const over = await get(`${poll}?state=${OVER}&limit=${MOST_FINISHED}`);
+    if (mine !== turn) return false;
+    const all = [...pending.told, ...over.told];
     const ids = new Set(all.map((each) => each.id));
     for (const id of known.keys()) if (!ids.has(id)) take({ id, removed: true });
-    for (const each of all.slice(-2 * MOST_FINISHED)) take(each);
-    return kind === "list" || wording.isPending(told);
+    for (const each of all) take(each);
+    beyond.clear();
+    isAllKnown = false;
+    setMore(pending.total - pending.told.length);
+    setOlder(over.total - over.told.length);
+    if (!all.length) count();
+    return false;
+  }
+
+  // What the page does not show is told by the stream only when it changes.
+  async function learn() {
+    try {
+      const { told } = await get(`${poll}?state=pending`);
+      isAllKnown = true;
+      for (const each of told) take(each);
+    } catch {
+      // The number stays as it was.
+    }
   }
 
   // Cancelling

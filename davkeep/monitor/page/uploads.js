@@ -35,7 +35,7 @@
     write(cell(row, "name"), wording.shortened(whole, 56));
     cell(row, "name").title = whole;
     write(cell(row, "what"), wording.lastName(whole));
-    write(cell(row, "owner"), told.owner || "anonymous");
+    write(cell(row, "owner"), wording.owner(told));
     cell(row, "remove").addEventListener("click", () => remove(told.id));
     rows.append(row);
     known.set(told.id, row);

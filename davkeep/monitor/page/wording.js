@@ -1,5 +1,5 @@
 // Numbers, states and paths as people read them: the same words as davkeep/monitor/wording.py and
-// davkeep/words/display.py. A test compares them.
+// davkeep/words/display.py. A test compares them. INVISIBLE is that file's.
 "use strict";
 
 const wording = (() => {
@@ -11,14 +11,14 @@ const wording = (() => {
     cancelled: "Cancelled",
     interrupted: "Interrupted",
   };
-  const METHODS = { COPY: "Copy", MOVE: "Move", DELETE: "Delete", PUT: "Upload" };
+  const METHODS = { COPY: "Copy", MOVE: "Move", DELETE: "Delete", PUT: "Upload", PATCH: "Change" };
   const UNITS = ["kB", "MB", "GB", "TB", "PB", "EB"];
   const MEMBER_COST = 65536;
   const STILL = "no progress at the moment";
   const CANCELLED = "The operation was cancelled.";
   const LEFT_BEHIND = "Something that is hidden could not be removed.";
   const DOT = " \u00b7 ";
-  const DECEIVING = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  const UNSEEN = new RegExp(INVISIBLE, "gu");
 
   const number = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, ",");
   const members = (count) => `${number(count)} member${count === 1 ? "" : "s"}`;
@@ -134,10 +134,14 @@ const wording = (() => {
       if (isByte) at += 2;
     }
     const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(new Uint8Array(bytes));
-    return text.replace(DECEIVING, "\ufffd");
+    return visible(text);
   }
 
   const characters = (text) => [...text];
+  const codePoint = (each) => each.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
+  const visible = (text) => text.replace(UNSEEN, (found) =>
+    characters(found).map((each) => `[U+${codePoint(each)}]`).join(""));
+  const owner = (told) => visible(told.owner) || "anonymous";
   const lastName = (path) => path.replace(/\/+$/, "").split("/").pop() || "/";
 
   function clipped(name, most) {
@@ -158,7 +162,7 @@ const wording = (() => {
   }
 
   return {
-    clipped, counts, fraction, isPending, lastName, method, number, pace, percent, readable,
+    clipped, counts, fraction, isPending, lastName, method, number, owner, pace, percent, readable,
     remaining, result, shortened, size, state,
   };
 })();

@@ -3,7 +3,7 @@
 from enum import Enum
 
 from davkeep.operations.operation import Operation
-from davkeep.operations.outcome import MemberFailure, Outcome, interrupted
+from davkeep.operations.outcome import Failures, MemberFailure, Outcome, interrupted
 from davkeep.operations.state import State
 from davkeep.store.record import Record, Stage
 
@@ -50,7 +50,7 @@ def operation_of(record: Record, finding: Finding | None) -> Operation:
 
 def outcome_of(record: Record) -> Outcome:
     """What its client would have been answered."""
-    failures = tuple(MemberFailure(*each) for each in record.failures)
+    failures = Failures(MemberFailure(*each) for each in record.failures)
     return Outcome(record.status or _usual_status(record), failures)
 
 
