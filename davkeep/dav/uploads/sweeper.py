@@ -35,7 +35,7 @@ class Sweeper:
             dropped = 0
         if dropped:
             _log.info("%d uploads are dropped that were over, or not gone on with", dropped)
-        self._thread = start_thread(self._run, "davkeep-uploads")
+        self._thread = start_thread(self._run, "davkeep-uploads", is_over=self._stopped.is_set)
 
     def stop(self) -> None:
         """Look no more."""
