@@ -54,7 +54,7 @@ class Queue:
         #: What came of attempts and is not written yet, by receiver and number.
         self._tried: dict[tuple[str, int], Tried] = {}
         #: When something was written last, by the clock, and since when not all is on the disk.
-        self._last = monotonic() - GATHER
+        self._last = float("-inf")
         self._unflushed: float | None = None
         self._is_failing = False
         self._is_closed = False

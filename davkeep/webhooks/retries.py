@@ -79,6 +79,11 @@ class Course:
         #: When the next may begin.
         self.not_before = 0.0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt that says something failed."""
+        return self._failures > 0
+
     def succeeded(self, began: float) -> None:
         """A request that began at that moment was answered with success."""
         if began >= self.not_before:

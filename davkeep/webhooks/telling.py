@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import replace
 
@@ -110,19 +110,37 @@ class Telling:
         """Return the event to begin with now, if there is one. Raises StoreError."""
         if self._now() < self._course.not_before or len(self._under_way) >= self._course.window:
             return None
-        if any(due <= self._now() for due in self._resting.values()):
+        if not self._course.is_failing and self._is_rested():
             # It is older than what was read.
             self._next.clear()
         if not self._next:
             # Before the database is asked: what is written after that wakes this.
             self.wants_news = True
-            self._resting = {n: due for n, due in self._resting.items() if due > self._now()}
-            skip = self._under_way | self._resting.keys()
-            self._next.extend(self._queue.due(self._receiver.url, skip, BATCH))
+            self._next.extend(self._read())
         if not self._next:
             return None
         self.wants_news = False
-        return self._next.popleft()
+        delivery = self._next.popleft()
+        self._resting.pop(delivery.number, None)
+        return delivery
+
+    def _read(self) -> list[Delivery]:
+        """Read what can begin now. After a failure what has not failed comes first: the reason may
+        lie in that one event.
+        """
+        if self._course.is_failing:
+            found = self._due(self._resting.keys())
+            if found:
+                return found
+        self._resting = {number: due for number, due in self._resting.items() if due > self._now()}
+        return self._due(self._resting.keys())
+
+    def _due(self, skip: Set[int]) -> list[Delivery]:
+        return self._queue.due(self._receiver.url, self._under_way | skip, BATCH)
+
+    def _is_rested(self) -> bool:
+        """Whether an event that has failed may be tried again."""
+        return any(due <= self._now() for due in self._resting.values())
 
     def _pause(self) -> float | None:
         """Return the seconds after which there may be something to begin with, if nothing else

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.client import Connection, request
@@ -36,12 +37,11 @@ def measure(folder: Path, size: Size) -> Iterator[Figure]:
             for count in counts
         ]
         seconds: list[list[float]] = [[] for _ in servers]
+        share = size.puts // size.rounds
         for number in range(size.rounds):
             # A server that is always the first of a round would always be measured in its place.
-            order = [(number + each) % len(servers) for each in range(len(servers))]
-            for place in order:
-                share = size.puts // size.rounds
-                seconds[place].append(timed(lambda: _put(servers[place], number, share)))
+            for place in ((number + each) % len(servers) for each in range(len(servers))):
+                seconds[place].append(timed(partial(_put, servers[place], number, share)))
     none, *told = (median(each) for each in seconds)
     yield Figure(GROUP, "PUTs of 1 KiB a second, none", share / none, "")
     for count, taken in zip(counts[1:], told, strict=True):
