@@ -3,7 +3,6 @@
 import logging
 import resource
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,10 +12,13 @@ from typing import Any
 
 from davkeep.control import Control, Refused
 from davkeep.dav.application import Application
+from davkeep.dav.cors import across_origins
 from davkeep.dav.delivery import answer_of
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, Shares
+from davkeep.dav.sharing import Sharing
 from davkeep.dav.site import Site, staging_prefix
+from davkeep.dav.uploads.listed import Listed
 from davkeep.dav.uploads.sweeper import Sweeper
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.front import front
@@ -47,6 +49,9 @@ from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.results import KeptResults
 from davkeep.store.uploads import Uploads as StoredUploads
+from davkeep.terminal import output
+from davkeep.terminal.log import LogHandler
+from davkeep.terminal.signals import unwinding
 from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Share
 from davkeep.webhooks import Receiver, Webhooks
@@ -78,24 +83,38 @@ def serve(configuration: Configuration) -> int:
     for key in without_effect(configuration):
         _log.warning("%s is set, and has no effect yet", key)
     with ExitStack() as opened:
-        with _state_named():
-            site = make_site(configuration, opened)
-            recovery = recover(site, opened)
-        server = make_server(configuration, site)
-        try:
-            server.prepare()
-        except ThreadRefusedError:
-            raise
-        except OSError as error:
-            where = f"{configuration.host}, port {configuration.port}"
-            raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
+        # What was opened is closed, also where a signal comes before there is a server to stop.
+        with unwinding():
+            with _state_named():
+                site = make_site(configuration, opened)
+                recovery = recover(site, opened)
+            server = make_server(configuration, site)
+            _prepare(server, configuration)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: server.ask_to_stop())
         start_control(site, opened)
-        print(f"Serving {_described(configuration)} at {server.url}", flush=True)
+        _announce(f"Serving {_described(configuration)} at {server.url}")
         recovery.start(site.upkeep)
         server.serve()
     return 0
+
+
+def _prepare(server: Server, configuration: Configuration) -> None:
+    try:
+        server.prepare()
+    except ThreadRefusedError:
+        raise
+    except OSError as error:
+        where = f"{configuration.host}, port {configuration.port}"
+        raise ConfigurationError([f"host: cannot listen on {where}: {error}"]) from None
+
+
+def _announce(line: str) -> None:
+    """Tell on standard output where we serve; nobody who does not read that is to be without it."""
+    try:
+        output.show(line)
+    except output.OutputLost as error:
+        _log.warning("%s; %s", line, error)
 
 
 def recover(site: Site, opened: ExitStack) -> Recovery:
@@ -107,7 +126,7 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     block = site.configuration.davkeep
     recovery = Recovery(site.books, site.instance, spool=block.put.spool, sweep=_sweep(site))
     found = recovery.settle()
-    site.uploads.sweep()
+    start_sweeping(site, opened)
     for operation in found:
         site.registry.remember(operation)
     site.books.keep_up(site.upkeep)
@@ -144,10 +163,8 @@ def without_effect(configuration: Configuration) -> list[str]:
 
 def begin_log(configuration: Configuration) -> None:
     """Send the log to standard error; standard output is for the line that says where we serve."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [LogHandler()]
     root.setLevel(logging.WARNING)
     level = LEVELS[min(configuration.verbose, len(LEVELS) - 1)]
     for name in ("davkeep", "wsgidav"):
@@ -197,7 +214,8 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         journal=books.desk.journal,
         books=books,
         registry=registry,
-        uploads=start_uploads(configuration, stored.uploads, instance, opened),
+        uploads=make_uploads(configuration, stored.uploads, instance, opened),
+        sharing=try_sharing(shares),
         upkeep=upkeep,
         plan=planner(Settings.of(block.keepalive)),
         instance=instance,
@@ -288,21 +306,26 @@ def start_webhooks(configuration: Configuration, database: Database, opened: Exi
     return webhooks
 
 
-def start_uploads(
+def make_uploads(
     configuration: Configuration, stored: StoredUploads, instance: str, opened: ExitStack
 ) -> Uploads:
-    """Go on with the uploads that there were; the rest of them is dropped now and in time."""
+    """The uploads that there were, and those to come; they change no more after ``opened``."""
     uploads = Uploads(
         stored,
         staging_prefix(instance) + UPLOAD,
         spool=configuration.davkeep.put.spool,
         now=time.time,
     )
-    sweeper = Sweeper(uploads)
-    sweeper.start()
     opened.callback(uploads.close)
-    opened.callback(sweeper.stop)
     return uploads
+
+
+def start_sweeping(site: Site, opened: ExitStack) -> None:
+    """Drop uploads with which nobody goes on, now and in time; it is stopped with ``opened``."""
+    roots = [provider.share.path_of(()) for provider in site.shares.visible]
+    sweeper = Sweeper(site.uploads, roots)
+    sweeper.start()
+    opened.callback(sweeper.stop)
 
 
 def make_shares(configuration: Configuration) -> Shares:
@@ -321,13 +344,21 @@ def make_shares(configuration: Configuration) -> Shares:
     return shares
 
 
+def try_sharing(shares: Shares) -> Sharing:
+    """Find out where files share blocks, as far as that can be said at once."""
+    sharing = Sharing()
+    sharing.begin(shares.providers)
+    return sharing
+
+
 def make_server(configuration: Configuration, site: Site) -> Server:
     """The server for ``site``, before it listens."""
     arguments = configuration.server_args.model_dump()
     settings = ServerSettings.from_server_args(arguments)
     if configuration.suppress_version_info:
         settings = replace(settings, server_name="davkeep")
-    resources = Resources(configuration, site.registry, replay)
+    listed = Listed(site.uploads, site.shares)
+    resources = Resources(configuration, site.registry, replay, listed)
     application = Application(site, resources.find)
 
     def drain(seconds: float) -> None:
@@ -341,9 +372,10 @@ def make_server(configuration: Configuration, site: Site) -> Server:
             and any(provider.share.root.is_there() for provider in site.shares.visible)
         )
 
+    health = across_origins(configuration, Health(can_serve))
     return Server(
         (configuration.host, configuration.port),
-        front(application, Health(can_serve), configuration.davkeep.trusted_proxies),
+        front(application, health, configuration.davkeep.trusted_proxies),
         settings=settings,
         tls=_tls(configuration),
         drain=drain,

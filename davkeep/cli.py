@@ -6,25 +6,26 @@ serves has no use for what asks a server.
 
 import argparse
 import gc
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import NamedTuple, NoReturn
 
 from davkeep import __version__
-
-#: Exit status of a command line or a configuration that cannot be used.
-REFUSED = 2
-#: Exit status of a server that the system does not let start.
-FAILED = 1
+from davkeep.terminal import output
+from davkeep.words.command_failed import FAILED, REFUSED, CommandFailed
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, and no more."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(REFUSED, f"davkeep: {message} (see {self.prog} --help)\n")
+        raise CommandFailed(f"{message} (see {self.prog} --help)", status=REFUSED)
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Write help or the version, which is all that is left to write here."""
+        output.show(*message.splitlines())
 
 
 class _Command(NamedTuple):
@@ -63,7 +64,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     serve.add_argument("-c", "--config", metavar="FILE", help="a configuration file (YAML)")
     serve.add_argument("--auth", metavar="HOW", help=f"who may come in: {ALLOWED}")
-    serve.set_defaults(run=partial(_configured, _serve))
+    serve.set_defaults(run=_serve)
 
 
 def _add_profiles(profiles: argparse.ArgumentParser) -> None:
@@ -76,7 +77,7 @@ def _add_profiles(profiles: argparse.ArgumentParser) -> None:
     profiles.add_argument(
         "-c", "--config", metavar="FILE", help="a configuration file, whose rows come first"
     )
-    profiles.set_defaults(run=partial(_configured, _profiles))
+    profiles.set_defaults(run=_profiles)
 
 
 def _add_probe(probe: argparse.ArgumentParser) -> None:
@@ -97,7 +98,7 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
     from davkeep import state
 
     state.add_options(parser)
-    parser.set_defaults(run=partial(_configured, state.run))
+    parser.set_defaults(run=state.run)
 
 
 #: By their names.
@@ -116,7 +117,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
         root = arguments.root if arguments.root_option is None else arguments.root_option
         said = Overrides(root=root, host=arguments.host, port=arguments.port, auth=arguments.auth)
-        configuration = load(arguments.config, said, tell=_tell)
+        configuration = load(arguments.config, said, tell=output.tell)
 
         # Only now, so that a wrong command line is answered at once.
         from davkeep.app import serve
@@ -125,8 +126,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         return serve(configuration)
     except ThreadRefusedError as error:
-        _tell(f"{error.strerror}: is a limit of processes (ulimit -u, TasksMax) or memory reached?")
-        return FAILED
+        raise CommandFailed(
+            f"{error.strerror}: is a limit of processes (ulimit -u, TasksMax) or memory reached?"
+        ) from None
 
 
 @contextmanager
@@ -154,28 +156,44 @@ def _profiles(arguments: argparse.Namespace) -> int:
     return print_row(arguments.agent, rows, as_json=arguments.json)
 
 
-def _configured(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run what reads a configuration, and tell what is wrong with that."""
-    from davkeep.words.configuration import ConfigurationError
-
-    try:
-        return run(arguments)
-    except ConfigurationError as error:
-        for problem in error.problems:
-            _tell(problem)
-        return REFUSED
-
-
-def _tell(sentence: str) -> None:
-    print(f"davkeep: {sentence}", file=sys.stderr, flush=True)
+#: What the interpreter itself runs out of.
+_SHORTAGES = (MemoryError, RecursionError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `davkeep` with `arguments` (None: those of the process) and return its exit status.
 
-    What cannot be used is answered with a line for each problem on standard error, and status 2.
+    Whatever the world does to a command ends here, as a line for each problem on standard error:
+    status 2 for what cannot be used, 1 for what could not be done, 128 and more for a signal.
     """
-    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except (CommandFailed, output.OutputLost, OSError, *_SHORTAGES, KeyboardInterrupt) as error:
+        status, lines = _end_of(error)
+        output.tell(*lines)
+        return status
+
+
+def _run(words: Sequence[str]) -> int:
     with _nothing_is_garbage():
         parsed = _parser(words).parse_args(words)
     return int(parsed.run(parsed))
+
+
+def _end_of(error: BaseException) -> tuple[int, Sequence[str]]:
+    """The exit status, and what is told."""
+    match error:
+        case CommandFailed():
+            return error.status, error.lines
+        case output.OutputLost(is_unread=True):
+            return 128 + signal.SIGPIPE, ()
+        case KeyboardInterrupt():
+            return 128 + signal.SIGINT, ()
+        case MemoryError():
+            return FAILED, ["there is not enough memory"]
+        case RecursionError():
+            return FAILED, ["what was read is nested too deeply"]
+        case OSError(filename=str(name), strerror=str(reason)):
+            return FAILED, [f"{name}: {reason}"]
+        case _:
+            return FAILED, [str(error)]

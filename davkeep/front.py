@@ -1,9 +1,11 @@
 """What happens to every request before it reaches a door: whom it comes from, and which door."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from davkeep.monitor.health import PATH as HEALTH
+from davkeep.words.caching import Field, rule_of
 from davkeep.words.forwarding import Networks, Origin, is_trusted, origin_of, shortest
 
 Environ = dict[str, Any]
@@ -21,15 +23,31 @@ _FORWARDING = {
 def front(
     application: WsgiApplication, health: WsgiApplication, trusted: Networks
 ) -> WsgiApplication:
-    """Send each request to its door, with the address, scheme and host that the client used."""
+    """Send each request to its door, with the address, scheme and host that the client used.
+
+    Every response that is not the server's own passes here, and is told how it may be cached.
+    """
 
     def route(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        rule = rule_of(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        if rule is not None:
+            start_response = partial(_begin, rule, start_response)
         if environ["REQUEST_URI"].partition("?")[0] == HEALTH:
             return health(environ, start_response)
         place(environ, trusted)
         return application(environ, start_response)
 
     return route
+
+
+def _begin(
+    rule: Callable[[list[Field]], list[Field]],
+    start_response: Callable[..., Any],
+    status: str,
+    fields: list[Field],
+    *more: Any,
+) -> Any:
+    return start_response(status, rule(fields), *more)
 
 
 def place(environ: Environ, trusted: Networks) -> None:

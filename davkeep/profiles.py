@@ -1,12 +1,12 @@
 """The command `davkeep profiles`: the tables of clients and proxies, or the row of one client."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from davkeep.keepalive.clients import CLIENTS
 from davkeep.keepalive.profiles import UNKNOWN_CLIENT, Profile, first_match
 from davkeep.keepalive.proxies import PROXIES, Proxy
+from davkeep.terminal.output import show, show_json
 from davkeep.words.agents import products_of
 
 #: Exit status when no row is the agent's, so that only the default applies.
@@ -29,10 +29,10 @@ def print_tables(configured: Sequence[Profile], *, as_json: bool) -> int:
             "clients": [client_object(row) for row in clients],
             "proxies": [proxy_object(row) for row in PROXIES],
         }
-        print(json.dumps(tables, indent=2))
+        show_json(tables)
         return 0
-    print("\n".join(_aligned([_HEADS["clients"], *map(_client_cells, clients)])), end="\n\n")
-    print("\n".join(_aligned([_HEADS["proxies"], *map(_proxy_cells, PROXIES)])))
+    show(*_aligned([_HEADS["clients"], *map(_client_cells, clients)]), "")
+    show(*_aligned([_HEADS["proxies"], *map(_proxy_cells, PROXIES)]))
     return 0
 
 
@@ -40,10 +40,10 @@ def print_row(agent: str, configured: Sequence[Profile], *, as_json: bool) -> in
     """Print the row that applies to a User-Agent field, and return the exit status."""
     row = first_match(products_of(agent), [*configured, *CLIENTS])
     if as_json:
-        print(json.dumps(client_object(row), indent=2))
+        show_json(client_object(row))
     else:
         lines = zip(_HEADS["clients"], _client_cells(row), strict=True)
-        print("\n".join(_aligned([*lines, ("SETTING", row.setting or "-")])))
+        show(*_aligned([*lines, ("SETTING", row.setting or "-")]))
     return ONLY_THE_DEFAULT if row is UNKNOWN_CLIENT else 0
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +10,8 @@ from davkeep.control import ask
 from davkeep.settings import state_folder
 from davkeep.store.backup import BackupError, back_up_closed
 from davkeep.store.errors import StateRefused
-
-#: Exit status where something could not be done, and where it cannot be.
-FAILED, REFUSED = 1, 2
+from davkeep.terminal.signals import unwinding
+from davkeep.words.command_failed import REFUSED, CommandFailed
 
 
 class _Subcommand(NamedTuple):
@@ -49,30 +47,28 @@ SUBCOMMANDS: Mapping[str, _Subcommand] = {
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it, and return the exit status; ConfigurationError for a wrong configuration."""
+    """Do it, and return the exit status. Raises CommandFailed."""
     folder = Path(arguments.state or state_folder(arguments.config))
     if not folder.is_dir():
-        return _say(f"{folder} is no state folder; name it with --state, or -c FILE", REFUSED)
+        told = f"{folder} is no state folder; name it with --state, or -c FILE"
+        raise CommandFailed(told, status=REFUSED)
     try:
-        return int(arguments.run_subcommand(folder, arguments))
+        arguments.run_subcommand(folder, arguments)
     except StateRefused as error:
-        return _say(str(error), REFUSED)
+        raise CommandFailed(str(error), status=REFUSED) from None
     except BackupError as error:
-        return _say(str(error), FAILED)
+        raise CommandFailed(str(error)) from None
     except OSError as error:
-        return _say(f"{folder}: {error.strerror or error}", FAILED)
-
-
-def _backup(folder: Path, arguments: argparse.Namespace) -> int:
-    file = os.path.abspath(arguments.file)
-    answer = ask(folder, "backup", file=file)
-    if answer is None:
-        back_up_closed(folder, Path(file))
-    elif "error" in answer:
-        return _say(answer["error"], FAILED)
+        raise CommandFailed(f"{folder}: {error.strerror or error}") from None
     return 0
 
 
-def _say(sentence: str, status: int) -> int:
-    print(f"davkeep: {sentence}", file=sys.stderr)
-    return status
+def _backup(folder: Path, arguments: argparse.Namespace) -> None:
+    file = os.path.abspath(arguments.file)
+    answer = ask(folder, "backup", file=file)
+    if answer is None:
+        # So that nothing is left of a copy that is stopped.
+        with unwinding():
+            back_up_closed(folder, Path(file))
+    elif "error" in answer:
+        raise CommandFailed(str(answer["error"]))

@@ -63,6 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=30,
         help="how many images of disks are looked at after random requests",
     )
+    group.addoption(
+        "--visits",
+        type=int,
+        default=36,
+        help="after how many visits of each kind the objects in memory are counted (10000: hours)",
+    )
 
 
 @pytest.fixture

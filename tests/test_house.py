@@ -14,6 +14,7 @@ PACKAGE = Path(davkeep.__file__).parent
 #: and never import each other.
 FLOORS = [
     {"words"},
+    {"terminal"},
     {"trees"},
     {"store"},
     {"operations"},
@@ -46,6 +47,24 @@ STARTS_THREADS = PACKAGE / "words" / "threads.py"
 STARTERS = frozenset(
     {"Thread", "Timer", "start_new_thread", "_start_new_thread", "to_thread"}
     | {"ThreadPoolExecutor", "ThreadPool", "ThreadingMixIn", "ThreadingHTTPServer"}
+)
+
+#: What writes to a terminal without escaping, where it is called.
+DRAWERS = frozenset(
+    {"print", "Text", "Console", "Text.from_markup", "getpass.getpass", "STANDARD_OUTPUT.write"}
+    | {"logging.StreamHandler", "logging.basicConfig", "StreamHandler"}
+)
+
+#: The standard streams.
+STREAMS = frozenset({"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"})
+
+#: Who may: the room itself, what draws tables, and WSGI's own stream, which nothing is written to.
+WRITERS = frozenset(
+    {
+        *(PACKAGE / "terminal").glob("*.py"),
+        PACKAGE / "client" / "screen.py",
+        PACKAGE / "server" / "environ.py",
+    }
 )
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -125,6 +144,39 @@ def test_a_started_thread_is_seen() -> None:
         "_thread.start_new_thread(f, ())",
     ):
         assert _starters(line), line
+
+
+def _writers(text: str) -> list[int]:
+    """The lines that name a standard stream, or draw without escaping."""
+    found: list[int] = []
+    for node in ast.walk(ast.parse(text)):
+        is_drawer = isinstance(node, ast.Call) and ast.unparse(node.func) in DRAWERS
+        if is_drawer or (isinstance(node, ast.Attribute) and ast.unparse(node) in STREAMS):
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_is_written_is_escaped(module: Path) -> None:
+    """Standard streams are written in one room and drawn on in one module, which escape texts."""
+    lines = [] if module in WRITERS else _writers(module.read_text(encoding="utf-8"))
+    assert not lines, f"{module} writes without escaping: {lines}"
+
+
+def test_a_writer_is_seen() -> None:
+    """The guard can fail: by whatever way a stream is written."""
+    for line in (
+        "print(1)",
+        "sys.stdout.write('')",
+        "f(file=sys.stderr)",
+        "sys.__stdout__",
+        "Text(each)",
+        "Console()",
+        "getpass.getpass(x)",
+        "STANDARD_OUTPUT.write(x)",
+        "logging.StreamHandler()",
+    ):
+        assert _writers(line), line
 
 
 def test_the_words_and_the_engine_are_free_of_what_is_above() -> None:

@@ -1,11 +1,14 @@
 """Where a server is: a URL taken apart."""
 
+import re
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from davkeep.words.command_failed import CommandFailed
 
 
-class CannotAsk(Exception):
+class CannotAsk(CommandFailed):
     """A server cannot be asked; the text says why, to the person who wants to."""
 
 
@@ -13,7 +16,7 @@ class CannotAsk(Exception):
 class Address:
     """A server, and how to reach it."""
 
-    #: The host's name or address, without brackets.
+    #: The host's name or address, without brackets; an address may have a zone, after a %.
     host: str
     port: int
     #: What goes into the Host field.
@@ -25,22 +28,45 @@ class Address:
 
 
 def parse_url(url: str, tls: ssl.SSLContext) -> Address:
-    """The address of `http://` or `https://`; `tls` is for the latter. Raises CannotAsk."""
+    """The address of `http://` or `https://`; `tls` is for the latter. Raises CannotAsk, whose
+    text holds no password of the URL.
+    """
+    if "@" in (url.partition("://")[2] or url).partition("/")[0]:
+        raise CannotAsk("a URL with credentials can be read by others; use --user")
+    shown = "what is given" if "@" in url else ascii(url)[1:-1]
+    # Before it is taken apart, for that drops some control characters.
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise CannotAsk(f"{shown} is no URL; encode what is not ASCII")
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
-        raise CannotAsk(f"{url} is no URL of a server; allowed: http:// or https:// and a host")
-    if not (url.isascii() and url.isprintable()) or " " in url:
-        raise CannotAsk(f"{url!a} is no URL; encode what is not ASCII")
-    if parts.username is not None:
-        raise CannotAsk("a URL with credentials can be read by others; use --user")
+        raise CannotAsk(f"{shown} is no URL of a server; allowed: http:// or https:// and a host")
+    if port == 0 or not _is_name(host):
+        raise CannotAsk(f"{shown} is no URL of a server: there can be no such host or port")
     secure = parts.scheme == "https"
-    authority = parts.netloc
     path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-    return Address(host, port or (443 if secure else 80), authority, path, tls if secure else None)
+    return Address(
+        unquote(host) if ":" in host else host,
+        port or (443 if secure else 80),
+        _ZONE.sub("", parts.netloc),
+        path,
+        tls if secure else None,
+    )
+
+
+#: The zone of an IPv6 address, which matters on this machine only (RFC 6874 3).
+_ZONE = re.compile(r"%[^\]]*(?=\])")
+
+
+def _is_name(host: str) -> bool:
+    """Whether names of hosts are like that: no label is empty or longer than 63 (RFC 1035)."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def tls_context(cafile: str | None, insecure: bool) -> ssl.SSLContext:

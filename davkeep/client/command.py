@@ -1,13 +1,13 @@
 """The command `davkeep probe`: its options, and what it prints."""
 
 import argparse
-import json
 
 from davkeep.client.credentials import find
-from davkeep.client.options import PASSWORD, add_access_options, address_of, status_of
+from davkeep.client.options import PASSWORD, add_access_options, address_of
 from davkeep.client.probe import Prober
 from davkeep.client.session import Session
 from davkeep.client.verdict import Verdict, judge
+from davkeep.terminal.output import show, show_json
 
 #: As the server bounds them; the patience is outlasted by half.
 MOST, LONGEST, LONGEST_PATIENCE = 200, 300.0, 200.0
@@ -55,15 +55,13 @@ def _within(text: str, most: float, allowed: str, number: float) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Probe, print, and return the exit status."""
-    return status_of(lambda: _print(_verdict(arguments), as_json=arguments.json))
-
-
-def _print(verdict: Verdict, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(verdict.as_json(), indent=2))
+    """Probe, print, and return the exit status. Raises CannotAsk."""
+    verdict = _verdict(arguments)
+    if arguments.json:
+        show_json(verdict.as_json())
     else:
-        print("\n".join(verdict.sentences))
+        show(*verdict.sentences)
+    return 0
 
 
 def _verdict(arguments: argparse.Namespace) -> Verdict:

@@ -1,22 +1,26 @@
 """The operations of a server, asked for through their status monitors."""
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
 from davkeep.client.address import Address, CannotAsk
 from davkeep.client.credentials import Credentials
+from davkeep.client.documents import parsed
 from davkeep.client.session import Session, problem
 from davkeep.client.wire import Heard
+from davkeep.words.display import clipped
+from davkeep.words.escaping import escaped
 
 #: The reserved resource, below the URL.
 RESOURCE = ".davkeep/operations"
 
 #: An identifier, or the first digits of one.
 _ID = re.compile(r"[0-9a-f]+")
+
+_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 #: Digits of a whole identifier.
 _WHOLE = 32
@@ -38,24 +42,33 @@ _MEANINGS = {
     410: "the operation has ended, and is not remembered any more",
 }
 
-#: What is not to get from a server to a terminal.
-_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
+#: Characters of a text that are shown.
+MOST_TEXT = 2000
+
+#: Field of a list that is cut: how many there are.
+TOTAL = "x-total-count"
 
 
 class Operation:
-    """What a status monitor says; whatever is missing in it counts as unknown."""
+    """What a status monitor says; whatever is missing in it, or of a wrong type, is unknown."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.told = told
 
     def text(self, name: str) -> str:
-        """A member, printable whatever the server sent; empty for null."""
-        return printable(str(self.told.get(name) or ""))
+        """A member as it can be shown, whatever the server sent; empty for null."""
+        return _shown(self._word(name))
+
+    def _word(self, name: str) -> str:
+        value = self.told.get(name)
+        return str(value) if isinstance(value, str | int | float) and value else ""
 
     def number(self, name: str) -> float | None:
         """A member that is a number, and one that can be meant; else None."""
         value = self.told.get(name)
-        return value if isinstance(value, int | float) and abs(value) < LARGEST else None
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        return value if 0 <= value < LARGEST else None
 
     @property
     def id(self) -> str:
@@ -75,8 +88,8 @@ class Operation:
     @property
     def what(self) -> str:
         """Source and destination, for people."""
-        paths = [self.text("source"), self.text("destination")]
-        return " -> ".join(printable(unquote(path)) for path in paths if path)
+        paths = [self._word("source"), self._word("destination")]
+        return " -> ".join(_shown(unquote(path)) for path in paths if path)
 
     @property
     def done(self) -> float | None:
@@ -90,9 +103,25 @@ class Operation:
         return None
 
 
-def printable(text: str) -> str:
-    """The text without what would command a terminal."""
-    return "".join(each if each.isprintable() else _UNPRINTABLE for each in text)
+def _shown(text: str) -> str:
+    return escaped(clipped(text, MOST_TEXT))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Operations, the newest first, and how many more there are."""
+
+    operations: Sequence[Operation]
+    left_out: int
+
+
+def chosen(operations: Sequence[Operation], most: int) -> Sequence[Operation]:
+    """At most so many, in their order: those that are not over first, and the newest."""
+    if len(operations) <= most:
+        return operations
+    # Sorting keeps the order of equals.
+    kept = {id(each) for each in sorted(operations, key=lambda each: each.is_over)[:most]}
+    return [each for each in operations if id(each) in kept]
 
 
 class Monitors:
@@ -106,11 +135,23 @@ class Monitors:
 
     def all(self) -> list[Operation]:
         """What there is, the newest first. Raises CannotAsk."""
-        heard = self._ask("GET", RESOURCE, most_content=MOST_CONTENT)
-        found = _parsed(heard) if heard.status == 200 else None
+        return self._listed(RESOURCE)[0]
+
+    def newest(self, most: int) -> Listed:
+        """At most so many of them, those that are not over first. Raises CannotAsk."""
+        operations, heard = self._listed(f"{RESOURCE}?limit={most}")
+        # A server of before the parameter sends all.
+        shown = chosen(operations, most)
+        total = heard.fields.get(TOTAL, "")
+        known = int(total) if _COUNT.fullmatch(total) else 0
+        return Listed(shown, max(known, len(operations)) - len(shown))
+
+    def _listed(self, resource: str) -> tuple[list[Operation], Heard]:
+        heard = self._ask("GET", resource)
+        found = parsed(heard) if heard.status == 200 else None
         if not isinstance(found, list):
             raise _refused(heard, {})
-        return [Operation(each) for each in found if isinstance(each, dict)]
+        return [Operation(each) for each in found if isinstance(each, dict)], heard
 
     def cancel(self, id: str) -> Operation:
         """Cancel, and wait a while for the end; the identifier's first digits will do.
@@ -127,7 +168,7 @@ class Monitors:
     def _end(self, id: str) -> Operation:
         fields = {"Prefer": f"wait={UNDO_WITHIN}"}
         heard = self._ask("GET", f"{RESOURCE}/{id}", WITHIN + UNDO_WITHIN, fields)
-        found = _parsed(heard) if heard.status in (200, 202) else None
+        found = parsed(heard) if heard.status in (200, 202) else None
         if not isinstance(found, dict):
             raise _refused(heard, {})
         return Operation(found)
@@ -138,7 +179,8 @@ class Monitors:
             raise CannotAsk(f"{id!a} is no operation's identifier")
         if len(id) >= _WHOLE:
             return id
-        found = [each.id for each in self.all() if each.id.startswith(id)]
+        ids = [each.id for each in self.all() if _ID.fullmatch(each.id)]
+        found = [each for each in ids if each.startswith(id)]
         if len(found) != 1:
             raise CannotAsk(f"{len(found) or 'no'} operations begin with {id}")
         return found[0]
@@ -149,21 +191,12 @@ class Monitors:
         resource: str,
         within: float = WITHIN,
         fields: Mapping[str, str] | None = None,
-        most_content: int = MOST_CONTENT,
     ) -> Heard:
         if not self._is_introduced:
             # The list may be open to everybody, and asks nobody for a name then.
             self._is_introduced = True
             self._session.ask("GET", f"{RESOURCE}/-", within)
-        return self._session.ask(method, resource, within, fields, most_content)
-
-
-def _parsed(heard: Heard) -> Any:
-    """The content of an answer that is whole; None for what is no JSON."""
-    try:
-        return json.loads(heard.content) if heard.complete else None
-    except ValueError:
-        return None
+        return self._session.ask(method, resource, within, fields, MOST_CONTENT)
 
 
 def _refused(heard: Heard, meanings: Mapping[int, str]) -> CannotAsk:

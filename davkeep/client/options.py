@@ -1,20 +1,12 @@
-"""What every command that asks a server can be told about it, and its exit status."""
+"""What every command that asks a server can be told about it."""
 
 import argparse
-import sys
-from collections.abc import Callable
 
-from davkeep.client.address import Address, CannotAsk, parse_url, tls_context
+from davkeep.client.address import Address, parse_url, tls_context
 from davkeep.client.credentials import VARIABLE
 
 #: Where the password comes from, for a command's description.
 PASSWORD = f"The password of --user comes from {VARIABLE}, ~/.netrc or the terminal."
-
-#: Exit status where who sits at the terminal stopped it: 128 and the number of SIGINT.
-STOPPED = 130
-
-#: Exit status where the server cannot be asked, or refuses.
-REFUSED = 1
 
 
 def add_access_options(parser: argparse.ArgumentParser, user: str) -> None:
@@ -28,18 +20,3 @@ def add_access_options(parser: argparse.ArgumentParser, user: str) -> None:
 def address_of(url: str, arguments: argparse.Namespace) -> Address:
     """The server at `url`. Raises CannotAsk."""
     return parse_url(url, tls_context(arguments.cafile, arguments.insecure))
-
-
-def status_of(command: Callable[[], None]) -> int:
-    """Run it, and return the exit status: 0, or 1 after a line on standard error.
-
-    130 after Ctrl-C, as shells have it.
-    """
-    try:
-        command()
-    except CannotAsk as error:
-        print(f"davkeep: {error}", file=sys.stderr, flush=True)
-        return REFUSED
-    except KeyboardInterrupt:
-        return STOPPED
-    return 0

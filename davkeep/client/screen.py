@@ -1,16 +1,23 @@
 """Operations on a terminal: a table of them, and their progress as it goes on."""
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from typing import IO, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from davkeep.client.monitors import Operation
+from davkeep.client.monitors import Operation, chosen
+from davkeep.terminal.output import STANDARD_OUTPUT
+from davkeep.terminal.signals import putting_right
+from davkeep.words.display import number
+from davkeep.words.escaping import escaped
 
 #: Digits of an identifier that are shown; so many are enough to cancel by.
 SHOWN_DIGITS = 8
@@ -34,18 +41,47 @@ _STYLES = {
     "running": "bold",
 }
 
+#: Said where there is nothing to watch.
+NOTHING = "Nothing is running."
+
+#: Rows of what is watched, unless others are asked for.
+MOST_ROWS = 100
+
 Look = Callable[[], Sequence[Operation]]
 
 
 def make_console() -> Console:
     """Standard output, be it a terminal or not."""
-    console = Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else Console(width=WIDTH, highlight=False)
+    width = None if STANDARD_OUTPUT.isatty() else WIDTH
+    file = cast("IO[str]", STANDARD_OUTPUT)
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def held(console: Console, *, interrupted: int) -> AbstractContextManager[None]:
+    """Gives the terminal its cursor back where a signal ends or stops this process meanwhile.
+
+    Ctrl-C ends it with the exit status `interrupted`.
+    """
+
+    def send(code: bytes) -> None:
+        # Not by the console, which may be in the middle of something.
+        if console.is_terminal:
+            with suppress(OSError):
+                os.write(STANDARD_OUTPUT.fileno(), code)
+
+    return putting_right(
+        lambda: send(b"\r\n\x1b[?25h"), lambda: send(b"\x1b[?25l"), interrupted=interrupted
+    )
+
+
+def text(content: str, style: str = "") -> Text:
+    """A piece of what is drawn: without markup, and without what would command the terminal."""
+    return Text(escaped(content), style)
 
 
 def print_table(console: Console, operations: Sequence[Operation]) -> None:
     """All of them."""
-    console.print(table(console, operations) if operations else Text("There are no operations."))
+    console.print(table(console, operations) if operations else text("There are no operations."))
 
 
 def table(console: Console, operations: Sequence[Operation]) -> Table:
@@ -67,14 +103,14 @@ def table(console: Console, operations: Sequence[Operation]) -> Table:
 
 def _progress(console: Console, operation: Operation) -> RenderableType:
     if operation.is_over:
-        return Text(f"status {operation.text('status')}")
+        return text(f"status {operation.text('status')}")
     if operation.done is None:
-        return Text("counting" if operation.state == "running" else "")
+        return text("counting" if operation.state == "running" else "")
     if not console.is_terminal:
-        return Text(f"{operation.done:.0%}")
+        return text(f"{operation.done:.0%}")
     both = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=1.0, completed=operation.done, width=BAR)
-    both.add_row(bar, Text(f"{operation.done:.0%}"))
+    both.add_row(bar, text(f"{operation.done:.0%}"))
     return both
 
 
@@ -104,7 +140,7 @@ def _left(operation: Operation) -> str:
 
 
 def _state(_: Console, operation: Operation) -> Text:
-    return Text(operation.state, _STYLES.get(operation.state, ""))
+    return text(operation.state, _STYLES.get(operation.state, ""))
 
 
 @dataclass(frozen=True)
@@ -120,16 +156,16 @@ class Column:
 
 
 def _plain(
-    name: str, text: Callable[[Operation], str], *, is_number: bool = False, is_extra: bool = False
+    name: str, told: Callable[[Operation], str], *, is_number: bool = False, is_extra: bool = False
 ) -> Column:
-    return Column(name, lambda _, each: Text(text(each)), is_number, is_extra=is_extra)
+    return Column(name, lambda _, each: text(told(each)), is_number, is_extra=is_extra)
 
 
 COLUMNS = (
     _plain("ID", lambda each: each.id[:SHOWN_DIGITS]),
     Column("STATE", _state),
     _plain("METHOD", lambda each: each.text("method")),
-    Column("WHAT", lambda _, each: Text(each.what), is_long=True),
+    Column("WHAT", lambda _, each: text(each.what), is_long=True),
     Column("PROGRESS", _progress),
     _plain(
         "MEMBERS", lambda each: _of(each, "members", "{:,}".format), is_number=True, is_extra=True
@@ -137,7 +173,7 @@ COLUMNS = (
     _plain("BYTES", lambda each: _of(each, "bytes", decimal), is_number=True, is_extra=True),
     _plain("RATE", _rate, is_number=True, is_extra=True),
     _plain("LEFT", _left, is_number=True),
-    Column("OWNER", lambda _, each: Text(each.text("owner")), is_long=True),
+    Column("OWNER", lambda _, each: text(each.text("owner")), is_long=True),
 )
 
 
@@ -147,8 +183,8 @@ def _is_shown(column: Column, console: Console, operations: Sequence[Operation])
     return not column.is_extra or console.width >= WIDE
 
 
-def watch(console: Console, look: Look, pause: Callable[[], None]) -> None:
-    """Show what runs, again after each `pause`, until nothing does any more.
+def watch(console: Console, look: Look, pause: Callable[[], None], rows: int = MOST_ROWS) -> None:
+    """Show what runs, in at most so many rows, again after each `pause`, until nothing does.
 
     What ends meanwhile stays in sight. Where there is no terminal, a line tells of each change of
     a state.
@@ -160,17 +196,25 @@ def watch(console: Console, look: Look, pause: Callable[[], None]) -> None:
             pause()
         _tell(console, watched.changed or ([] if watched.shown else [None]))
         return
-    with Live(console=console, auto_refresh=False) as live:
+    with Live(
+        console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+    ) as live:
         while watched.look(look()):
-            live.update(table(console, watched.shown), refresh=True)
+            live.update(_drawn(console, watched.shown, rows), refresh=True)
             pause()
-        ended = table(console, watched.shown) if watched.shown else Text("Nothing is running.")
+        ended = _drawn(console, watched.shown, rows) if watched.shown else text(NOTHING)
         live.update(ended, refresh=True)
+
+
+def _drawn(console: Console, operations: Sequence[Operation], rows: int) -> RenderableType:
+    left_out = len(operations) - rows
+    drawn = table(console, chosen(operations, rows))
+    return drawn if left_out <= 0 else Group(drawn, text(f"{number(left_out)} more."))
 
 
 def _tell(console: Console, changed: Sequence[Operation | None]) -> None:
     for each in changed:
-        console.print(Text("Nothing is running." if each is None else line(each)), soft_wrap=True)
+        console.print(text(NOTHING if each is None else line(each)), soft_wrap=True)
 
 
 def line(operation: Operation) -> str:

@@ -6,6 +6,7 @@ from davkeep import __version__
 from davkeep.client.address import Address, CannotAsk
 from davkeep.client.credentials import Credentials
 from davkeep.client.wire import MOST_CONTENT, Heard, ask
+from davkeep.words.display import clipped
 
 
 class Session:
@@ -45,6 +46,9 @@ class Session:
         return once()
 
 
+#: Characters of a refusal that are repeated, and among which they are looked for.
+MOST_TOLD, MOST_READ = 500, 10_000
+
 #: What statuses mean, whatever was asked for.
 _MEANINGS = {
     401: "the server wants credentials, or refuses those that were given (--user)",
@@ -59,6 +63,16 @@ def problem(heard: Heard, meanings: Mapping[int, str], otherwise: str) -> str:
     if heard.status is None:
         return f"no answer came: the response is {heard.end.value}"
     meaning = {**_MEANINGS, **meanings}.get(heard.status, otherwise)
-    told = heard.content.decode("utf-8", "replace").partition("\n")[2].strip()
-    is_text = heard.fields.get("content-type", "").startswith("text/plain")
-    return f"{heard.status}: {meaning}" + (f". It says: {told}" if told and is_text else "")
+    location = heard.fields.get("location", "")
+    if 300 <= heard.status < 400 and location:
+        return f"{heard.status}: {meaning}. It sends elsewhere: {clipped(location, MOST_TOLD)}"
+    told = _told(heard)
+    return f"{heard.status}: {meaning}" + (f". It says: {told}" if told else "")
+
+
+def _told(heard: Heard) -> str:
+    """The explanation in a refusal of davkeep's own, which follows a line with the status."""
+    if not heard.fields.get("content-type", "").startswith("text/plain"):
+        return ""
+    text = heard.content.decode("utf-8", "replace").partition("\n")[2]
+    return clipped(" ".join(text[:MOST_READ].split()), MOST_TOLD)

@@ -64,11 +64,12 @@ def guess(found: list[Sign]) -> str | None:
 
 
 def _matching(
-    table: tuple[tuple[str, str, str], ...], fields: Mapping[str, str], where: str
+    table: tuple[tuple[str, str, str], ...], fields: Mapping[str, object], where: str
 ) -> Iterator[Sign]:
     for name, pattern, proxy in table:
         value = fields.get(name)
-        if value is not None and re.search(pattern, value, re.IGNORECASE):
+        # A request's fields are what the server says of them.
+        if isinstance(value, str) and re.search(pattern, value, re.IGNORECASE):
             yield Sign(proxy, f"{where} {name}: {value}")
 
 

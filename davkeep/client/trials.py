@@ -3,12 +3,12 @@
 How a probe is asked for is an argument, so that the order can be tested without a network.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from davkeep.client.documents import parsed
 from davkeep.client.wire import Heard
 
 #: Numbers of interim responses at which something is known to break: Go's 5 and Apache's 9.
@@ -33,12 +33,7 @@ class Trial:
     @cached_property
     def report(self) -> dict[str, Any] | None:
         """What the server says that it saw; None if no such answer came."""
-        if not self.heard.complete or self.heard.status != 200:
-            return None
-        try:
-            found = json.loads(self.heard.content)
-        except ValueError:
-            return None
+        found = parsed(self.heard) if self.heard.status == 200 else None
         return found if isinstance(found, dict) and found.get("probe") == 1 else None
 
     @property

@@ -13,6 +13,7 @@ _ENDS = {
     End.SILENT: "nothing more came",
     End.CLOSED: "the connection was closed",
     End.MALFORMED: "what came is no HTTP",
+    End.ENDLESS: "what came had no end",
 }
 
 

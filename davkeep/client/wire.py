@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from davkeep.client.address import Address, CannotAsk
-from davkeep.http import Connection, Head, MalformedError, Origin, run
+from davkeep.http import Connection, Head, MalformedError, Origin, UnsendableError, run
 
 #: Seconds for opening a connection.
 CONNECT_WITHIN = 10.0
 
 #: Most of an answer's content that is kept unless more is asked for, in bytes.
 MOST_CONTENT = 1 << 20
+
+#: Interim responses that are listened to; `davkeep probe` asks for 200 at most.
+MOST_INTERIMS = 1000
 
 
 class End(Enum):
@@ -25,6 +28,7 @@ class End(Enum):
     COMPLETE = "complete"
     CLOSED = "closed"  #: the connection ended before the response did
     MALFORMED = "malformed"  #: what came is no HTTP
+    ENDLESS = "longer than is listened to"  #: more interim responses, or content
     SILENT = "silent"  #: nothing more came in time
 
 
@@ -71,8 +75,8 @@ def ask(
 ) -> Heard:
     """Send a request without a body, and listen for at most `within` seconds.
 
-    No more than `most_content` bytes of the answer's content are kept. Raises CannotAsk if there is
-    no connection.
+    An answer ends as ENDLESS after `most_content` bytes of content. Raises CannotAsk if there is no
+    connection, and for what is no request.
     """
     return run(_ask(address, _Request(method, target, fields), within, most_content))
 
@@ -107,6 +111,13 @@ async def _connect(address: Address) -> Connection:
         raise CannotAsk(f"no connection to {where}: {error}") from None
 
 
+def encoded(text: str) -> bytes:
+    """The bytes of a text that came from the command line or the environment: UTF-8, or whatever
+    they were. Raises UnicodeEncodeError for surrogates that stand for no byte (PEP 383).
+    """
+    return text.encode("utf-8", "surrogateescape")
+
+
 class _Listening:
     """Notes what comes on a connection."""
 
@@ -120,7 +131,11 @@ class _Listening:
     async def run(self, request: _Request, within: float) -> None:
         """Fill `heard`, for `within` seconds at most."""
         fields = {"Connection": "close", **request.fields}
-        self._connection.send(request.method, request.target, fields)
+        sent = {name: encoded(value) for name, value in fields.items()}
+        try:
+            self._connection.send(request.method, request.target, sent)
+        except UnsendableError as error:
+            raise CannotAsk(str(error)) from None
         self._begun = time.monotonic()
         try:
             async with asyncio.timeout(within):
@@ -136,17 +151,23 @@ class _Listening:
         self.heard.seconds = time.monotonic() - self._begun
 
     def _take(self, found: Head | bytes | None) -> bool:
-        """Note it; False at the end."""
+        """Note it; False at the last."""
         if found is None:
-            self.heard.end = End.COMPLETE
-            return False
+            return self._end(End.COMPLETE)
         if isinstance(found, bytes):
-            block = found[: self._room]
-            self._content.append(block)
-            self._room -= len(block)
+            self._content.append(found[: self._room])
+            self._room -= len(found)
+            if self._room < 0:
+                return self._end(End.ENDLESS)
         elif found.is_final:
             self.heard.status, self.heard.fields = found.status, found.fields
         else:
             after = time.monotonic() - self._begun
             self.heard.interims.append(Interim(found.status, after, found.fields))
+            if len(self.heard.interims) > MOST_INTERIMS:
+                return self._end(End.ENDLESS)
         return True
+
+    def _end(self, end: End) -> bool:
+        self.heard.end = end
+        return False

@@ -24,5 +24,14 @@ def ask(folder: str | os.PathLike[str], command: str, **more: Any) -> dict[str, 
             line = answers.readline(LONGEST)
     if not line.endswith(b"\n"):
         raise ConnectionResetError("the server ended before it had answered")
-    answer: dict[str, Any] = json.loads(line)
+    return _parsed(line)
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise ConnectionError("what the server answered is no answer")
     return answer

@@ -112,7 +112,7 @@ class Control:
         try:
             request = json.loads(line)
             command = self._commands[request["command"]]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return {"error": "this server knows no such command"}
         try:
             return command(request)

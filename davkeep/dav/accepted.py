@@ -39,8 +39,11 @@ class Wish:
         return cls((wait_of(field) or 0) if asked else 0, asked, is_lazy)
 
 
-def accepted(operation: Operation, wish: Wish, now: float) -> Answer:
-    """The 202 that names the status monitor of ``operation``; ``now`` is the lanes' clock."""
+def accepted(operation: Operation, wish: Wish, now: float, told: tuple[Field, ...] = ()) -> Answer:
+    """The 202 that names the status monitor of ``operation``; ``now`` is the lanes' clock.
+
+    ``told``: header fields that it has besides.
+    """
     status = status_of(operation, now)
     content = json.dumps(status).encode()
     fields = [
@@ -49,6 +52,7 @@ def accepted(operation: Operation, wish: Wish, now: float) -> Answer:
         ("Retry-After", str(retry_after(status))),
         ("Content-Type", "application/json"),
         *_applied(wish),
+        *told,
     ]
     if wish.is_lazy:
         fields.append(("OC-JobStatus-Location", f"{MONITORS}{operation.id}/{JOB}"))

@@ -19,8 +19,10 @@ from davkeep.operations import (
     Mode,
     Operation,
     RepeatKey,
+    Stands,
     Start,
     StartCount,
+    always,
     never_bulk,
 )
 from davkeep.trees.share import Entry, Place
@@ -68,6 +70,7 @@ def admit(
     *,
     is_bulk: IsBulk = never_bulk,
     count: StartCount | None = None,
+    stands: Stands = always,
     taken: Callable[[Operation], None] = _ignore,
 ) -> Operation:
     """Return the equal operation that runs, or a new one, with ``look`` made under its reservation.
@@ -77,10 +80,10 @@ def admit(
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return _admit(site, key, look, start, conclude, is_bulk, count, taken)
+            return _admit(site, key, look, start, conclude, is_bulk, count, stands, taken)
         except Moved:
             continue
-    return _admit(site, key, look, start, conclude, is_bulk, count, taken)
+    return _admit(site, key, look, start, conclude, is_bulk, count, stands, taken)
 
 
 def _admit(
@@ -91,6 +94,7 @@ def _admit(
     conclude: Conclude,
     is_bulk: IsBulk,
     count: StartCount | None,
+    stands: Stands,
     taken: Callable[[Operation], None],
 ) -> Operation:
     changes = _changes(site)
@@ -106,7 +110,7 @@ def _admit(
         taken(operation)
 
     return site.registry.admit(
-        key, before.wanted, start, conclude, is_bulk, count=count, check=check
+        key, before.wanted, start, conclude, is_bulk, count=count, check=check, stands=stands
     )
 
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from wsgidav.mw.cors import Cors
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from davkeep.dav.authenticator import Authenticator
 from davkeep.dav.browser import Browser
+from davkeep.dav.cors import Cors
 from davkeep.dav.handler import RequestHandler, send_failure
 from davkeep.dav.own import FindOwn, OwnResources
 from davkeep.dav.refusals import Refusals

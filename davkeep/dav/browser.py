@@ -1,13 +1,14 @@
 """The page that a person sees of a collection: WsgiDAV's directory browser."""
 
 from collections.abc import Iterable
+from functools import partial
 from html import escape
 from typing import Any
 
 from markupsafe import Markup
 from wsgidav.dir_browser import WsgiDavDirBrowser
 
-from davkeep.dav.answers import Answer
+from davkeep.dav.answers import Answer, Field
 from davkeep.dav.notices import notice, touching
 from davkeep.dav.own import Callers
 from davkeep.dav.request import StartResponse
@@ -19,6 +20,10 @@ DAVMOUNT = """<?xml version="1.0" encoding="utf-8"?>
   <dm:url>{url}</dm:url>
 </dm:mount>
 """
+
+
+#: The page is its user's own, and has no entity tag: it tells when it was made.
+CACHING = ("Cache-Control", "private, no-cache")
 
 
 class Page:
@@ -66,7 +71,7 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
             return Answer(301, (("Location", url),)).send_as(method, start_response)
         if self.dir_config.get("davmount") and "davmount" in environ.get("QUERY_STRING", ""):
             return _davmount(environ, url).send_as(method, start_response)
-        page: Iterable[bytes] = super().__call__(environ, start_response)
+        page: Iterable[bytes] = super().__call__(environ, partial(_begin_page, start_response))
         return page
 
     def _get_context(self, environ: dict[str, Any], dav_res: Any) -> dict[str, Any]:
@@ -80,9 +85,15 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
         return {**context, "operations": notice(running)}
 
 
+def _begin_page(start_response: StartResponse, status: str, fields: list[Field], *more: Any) -> Any:
+    """Begin a page that WsgiDAV lets caches keep for as long as they like."""
+    kept = [field for field in fields if field[0].lower() != "cache-control"]
+    return start_response(status, [*kept, CACHING], *more)
+
+
 def _davmount(environ: dict[str, Any], url: str) -> Answer:
     """WsgiDAV's own fails on names that are not UTF-8, and escapes nothing."""
     host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     whole = f"{environ['wsgi.url_scheme']}://{host}{url}"
-    fields = (("Content-Type", "application/davmount+xml"), ("Cache-Control", "private"))
+    fields = (("Content-Type", "application/davmount+xml"), CACHING)
     return Answer(200, fields, DAVMOUNT.format(url=escape(whole)).encode("utf-8", "replace"))

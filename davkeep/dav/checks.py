@@ -8,17 +8,9 @@ from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
 from davkeep.store.locks import Lock
 from davkeep.trees.share import Entry, Kind, Place, etag_of, kind_of
-from davkeep.words.conditions import Facts, check_preconditions, evaluate
+from davkeep.words.conditions import Facts, check_preconditions, conditions_in, evaluate
 from davkeep.words.failure import Failure
 from davkeep.words.urls import Segments
-
-#: The conditional fields of RFC 9110 13.1 as WSGI names them.
-_FIELDS = {
-    "HTTP_IF_MATCH": "if-match",
-    "HTTP_IF_NONE_MATCH": "if-none-match",
-    "HTTP_IF_MODIFIED_SINCE": "if-modified-since",
-    "HTTP_IF_UNMODIFIED_SINCE": "if-unmodified-since",
-}
 
 
 def etag_if_file(status: os.stat_result | None) -> str | None:
@@ -40,7 +32,7 @@ def check_conditions(
     save by a MOVE onto the locked original with ``If: (<token>)``, the token being that of the
     ``destination``: where a list does not hold otherwise, its locks count for it too.
     """
-    fields = {name: request.environ[key] for key, name in _FIELDS.items() if key in request.environ}
+    fields = conditions_in(request.environ)
     if fields:
         check_preconditions(
             fields,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from davkeep.dav.accepted import Wish, accepted
-from davkeep.dav.answers import Answer, Pending, Reply, failure_answer, retry_fields
+from davkeep.dav.answers import Answer, Field, Pending, Reply, failure_answer, retry_fields
 from davkeep.dav.early import EarlyMultistatus
 from davkeep.dav.multistatus import failures_answer
 from davkeep.dav.request import Request
@@ -22,27 +22,40 @@ def _nothing() -> None:
     """Nothing is to be done."""
 
 
-def deliver(site: Site, request: Request, operation: Operation) -> Reply:
-    """Drive the first moments of ``operation``, then answer it or hold the connection."""
-    return Delivery(site, request.exchange, operation, Wish.of(request)).reply(request)
+def deliver(
+    site: Site, request: Request, operation: Operation, told: tuple[Field, ...] = ()
+) -> Reply:
+    """Drive the first moments of ``operation``, then answer it or hold the connection.
+
+    ``told``: what a 202 says besides.
+    """
+    return Delivery(site, request.exchange, operation, Wish.of(request), told).reply(request)
 
 
 class Delivery:
     """The answer of one request that asked for, or joined, ``operation``."""
 
-    __slots__ = ("_exchange", "_operation", "_plan", "_site", "_until", "_waiter", "_wish")
+    __slots__ = ("_exchange", "_operation", "_plan", "_site", "_told", "_until", "_waiter", "_wish")
 
     #: How its client is kept waiting, should it come to that.
     _plan: Plan
 
     def __init__(
-        self, site: Site, exchange: Exchange, operation: Operation, wish: Wish | None
+        self,
+        site: Site,
+        exchange: Exchange,
+        operation: Operation,
+        wish: Wish | None,
+        told: tuple[Field, ...],
     ) -> None:
-        """``exchange``: of the request; ``wish``: what it says of a 202."""
+        """``exchange``: of the request; ``wish``: what it says of a 202; ``told``: what that says
+        besides.
+        """
         self._site = site
         self._exchange = exchange
         self._operation = operation
         self._wish = wish
+        self._told = told
         #: When 202 is answered, by the monotonic clock; None: never.
         self._until = None if wish is None else site.monotonic() + wish.seconds
         self._waiter = _Waiter(
@@ -79,7 +92,7 @@ class Delivery:
         """
         self._waiter.stay()
         self._note_delivery()
-        return accepted(self._operation, wish, self._site.registry.lanes.now())
+        return accepted(self._operation, wish, self._site.registry.lanes.now(), self._told)
 
     def _note_delivery(self) -> None:
         delivered = Later(self._site.registry.delivered, self._operation)
@@ -131,6 +144,7 @@ class Delivery:
             beat=beat,
             deadline=deadline,
             disconnected=self._waiter.leave,
+            ends_with_client=self._waiter.cancels,
             label=f"{self._operation.method} {self._operation.source}",
         )
 
@@ -184,20 +198,22 @@ def _when_free(
         if now >= request.conflict_deadline:
             raise refusal(request, conflict) from None
         again = partial(when_free, site, request, step, abandoned)
-        return Pending(partial(_waiting_for_release, request, conflict, abandoned), again)
+        cancels = site.configuration.davkeep.operations.on_disconnect == "cancel"
+        return Pending(partial(_waiting_for_release, request, conflict, abandoned, cancels), again)
 
 
 class _Waiter:
     """One connection that waits for an operation."""
 
-    __slots__ = ("_callback", "_cancels", "_operation", "is_early")
+    __slots__ = ("_callback", "_operation", "cancels", "is_early")
 
     def __init__(self, operation: Operation, *, cancels: bool) -> None:
-        """``cancels``: whether the last one that leaves cancels the operation."""
+        """``cancels``: what ``on_disconnect`` says."""
         #: Whether the effective point is enough.
         self.is_early = False
         self._operation = operation
-        self._cancels = cancels
+        #: Whether the last one that leaves cancels the operation.
+        self.cancels = cancels
         self._callback: Callable[[], None] | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
@@ -220,7 +236,7 @@ class _Waiter:
         """The client has gone."""
         if self._callback is not None:
             self._operation.unsubscribe(self._callback)
-        if self._cancels:
+        if self.cancels:
             self._operation.abandon()
 
 
@@ -245,9 +261,13 @@ def _waiting_for_release(
     request: Request,
     conflict: Conflict,
     abandoned: Callable[[], None],
+    cancels: bool,
     resume: Callable[[], Iterable[bytes]],
 ) -> Waiting:
-    """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design)."""
+    """Nothing was admitted yet, so nothing is sent meanwhile (rule 1 of the design).
+
+    ``cancels``: what ``on_disconnect`` says; nothing is begun then for a client that has left.
+    """
     released = _Release(conflict)
 
     def forget() -> None:
@@ -263,6 +283,7 @@ def _waiting_for_release(
         resume=again,
         deadline=request.conflict_deadline,
         disconnected=forget,
+        ends_with_client=cancels,
         label=f"{request.method} {request.url}, which is taken",
     )
 

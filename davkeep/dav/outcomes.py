@@ -10,6 +10,9 @@ from davkeep.trees.steps import MemberError, Result, Segments
 from davkeep.words.failure import Failure
 from davkeep.words.status import status_of_errno
 
+#: The HTTP status of an error of the file system.
+StatusOf = Callable[[OSError], int]
+
 
 def _nowhere(below: Segments) -> str:
     raise ValueError(f"no side of this operation has a member {below!r}")
@@ -23,11 +26,25 @@ class Sides:
     destination: Callable[[Segments], str] = _nowhere
 
 
-def conclusion(sides: Sides) -> Conclude:
+#: A name or a content that is too long there is no fault of the request's own URL or content.
+_OF_MEMBERS = {errno.ENAMETOOLONG: 403, errno.EFBIG: 507}
+
+
+def member_status(error: OSError) -> int:
+    """The status of one member, or of a tree."""
+    return _OF_MEMBERS.get(error.errno or 0) or status_of_errno(error.errno)
+
+
+def content_status(error: OSError) -> int:
+    """The status where the content that was sent could not be stored."""
+    return status_of_errno(error.errno)
+
+
+def conclusion(sides: Sides, status_of: StatusOf = member_status) -> Conclude:
     """The function that turns a result, or what was raised, into an outcome.
 
     201 where nothing was at the destination before, else 204; 207 for failed members; a single
-    status where the whole of it failed.
+    status, by ``status_of``, where the whole of it failed.
     """
 
     def conclude(ending: Result | OSError | Failure) -> Outcome:
@@ -37,7 +54,7 @@ def conclusion(sides: Sides) -> Conclude:
             return Outcome(
                 ending.status, explanation=ending.explanation, condition=ending.condition
             )
-        return _of_error(ending)
+        return _of_error(ending, status_of)
 
     return conclude
 
@@ -46,7 +63,7 @@ def _of_result(result: Result, sides: Sides) -> Outcome:
     if not result.errors:
         return Outcome(201 if result.created else 204)
     if [error.path for error in result.errors] == [()]:
-        return _of_error(result.errors[0].error)
+        return _of_error(result.errors[0].error, member_status)
     return Outcome(207, failures=tuple(_failure(error, sides) for error in result.errors))
 
 
@@ -55,13 +72,8 @@ def _failure(error: MemberError, sides: Sides) -> MemberFailure:
     return MemberFailure(href(error.path), member_status(error.error))
 
 
-def member_status(error: OSError) -> int:
-    """The status of one member; a name that is too long there is no fault of the request's URL."""
-    return 403 if error.errno == errno.ENAMETOOLONG else status_of_errno(error.errno)
-
-
-def _of_error(error: OSError) -> Outcome:
+def _of_error(error: OSError, status_of: StatusOf) -> Outcome:
     if isinstance(error, FileExistsError):
         return Outcome(412, explanation="The destination exists.")
-    status = member_status(error)
+    status = status_of(error)
     return Outcome(status, explanation=error.strerror or "", fields=retry_fields(status))

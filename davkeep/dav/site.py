@@ -9,6 +9,7 @@ from secrets import token_hex
 from weakref import WeakValueDictionary
 
 from davkeep.dav.shares import Shares
+from davkeep.dav.sharing import Sharing
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Account, Books, Mode, Operation, Page, Registry, Stored
@@ -50,6 +51,8 @@ class Site:
     #: Does what is to be done from time to time, or made good later.
     upkeep: Upkeep
     uploads: Uploads
+    #: Where a PATCH is cheap.
+    sharing: Sharing
     #: Makes the plan of a request; see ``davkeep.keepalive.planner``.
     plan: Callable[[Facts, bool], Plan]
     instance: str
@@ -102,7 +105,8 @@ class Site:
                 if control.left_behind:
                     warn_left_behind(control, f"{operation.method} {operation.source}")
                 page.close(keep=control.is_untidy)
-                self.uploads.sweep()
+                entries = [source] if destination is None else [source, destination]
+                self.uploads.sweep([entry.share.path_of(()) for entry in entries])
 
     @contextmanager
     def uploading(self, entry: Entry) -> Iterator[None]:

@@ -12,10 +12,11 @@ from davkeep.dav.admission import Findings, admit
 from davkeep.dav.answers import Field, Reply
 from davkeep.dav.checks import LockCheck
 from davkeep.dav.delivery import deliver, when_free
-from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.outcomes import Sides, conclusion, content_status
+from davkeep.dav.repeats import is_stored, key_of
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site, warn_left_behind
-from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
+from davkeep.operations import Ending, Mode, Operation, Outcome
 from davkeep.trees.share import Entry, etag_of
 from davkeep.trees.steps import Control, Steps
 from davkeep.words.digests import parse_digests
@@ -29,6 +30,11 @@ BLOCK = 256 * 1024
 Check = Callable[[Site, Request, Entry], LockCheck]
 
 
+def block_of(site: Site) -> int:
+    """Bytes of a body that are read at once, at first."""
+    return max(site.configuration.block_size, BLOCK)
+
+
 class Staged(ABC):
     """An upload that has arrived, or is arriving."""
 
@@ -40,7 +46,7 @@ class Staged(ABC):
         honours = site.configuration.honor_mtime_header
         #: The time that the file is to have, in nanoseconds of the epoch; None: that of now.
         self.mtime = parse_mtime(request.field("X-OC-Mtime")) if honours else None
-        self.block = max(site.configuration.block_size, BLOCK)
+        self.block = block_of(site)
         self._opened: ExitStack | None = None
         #: What commits it; None until that is admitted.
         self.operation: Operation | None = None
@@ -53,6 +59,11 @@ class Staged(ABC):
 
     #: A digest of the whole content by which a repeat is known; None if there is none.
     digest: str | None = None
+
+    @property
+    def accepted_fields(self) -> tuple[Field, ...]:
+        """What a 202 says of it besides, while it is being stored."""
+        return ()
 
     @property
     @abstractmethod
@@ -120,22 +131,23 @@ def store(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
 
 
 def _admit(site: Site, request: Request, check: Check, staged: Staged) -> Reply:
-    key = _key(request, staged)
+    key = key_of(request, digest=staged.digest)
     joined = site.registry.equal(key)
     if joined is not None:
         staged.close()
-        return deliver(site, request, joined)
+        return deliver(site, request, joined, staged.accepted_fields)
     operation = admit(
         site,
         key,
         partial(_look, site, request, check, staged),
         partial(_start, site, staged, only_new=_is_for_new(request)),
         partial(_conclude, staged, request.url),
+        stands=partial(is_stored, (request.share, request.segments)),
         taken=staged.belongs_to,
     )
     if operation is not staged.operation:
         staged.close()
-    return deliver(site, request, operation)
+    return deliver(site, request, operation, staged.accepted_fields)
 
 
 def _look(site: Site, request: Request, check: Check, staged: Staged) -> Findings:
@@ -146,18 +158,6 @@ def _look(site: Site, request: Request, check: Check, staged: Staged) -> Finding
         locks = check(site, request, entry)
         staged.is_new = locks.is_creation
         return Findings([(entry.place, Mode.WRITE)], locks.tokens)
-
-
-def _key(request: Request, staged: Staged) -> RepeatKey:
-    return RepeatKey(
-        owner=request.user,
-        address=request.account_address,
-        method=request.method,
-        source=request.url,
-        if_=request.field("If"),
-        if_match=request.field("If-Match"),
-        digest=staged.digest,
-    )
 
 
 def _is_for_new(request: Request) -> bool:
@@ -173,7 +173,7 @@ def _start(site: Site, staged: Staged, operation: Operation, *, only_new: bool) 
 
 def _conclude(staged: Staged, url: str, ending: Ending) -> Outcome:
     """201 or 204 with the ETag of what is stored, for everybody who waits for it."""
-    outcome = conclusion(Sides(source=lambda below: url))(ending)
+    outcome = conclusion(Sides(source=lambda below: url), content_status)(ending)
     if staged.stored is None or outcome.status >= 300:
         return outcome
     fields: list[Field] = [("ETag", f'"{etag_of(staged.stored)}"')]

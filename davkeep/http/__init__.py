@@ -4,7 +4,14 @@ Interim responses are told apart from the final one, which most libraries cannot
 serves the commands (`client`) and the webhooks alike.
 """
 
-from davkeep.http.connection import Connection, EndedError, Head, MalformedError, Origin
+from davkeep.http.connection import (
+    Connection,
+    EndedError,
+    Head,
+    MalformedError,
+    Origin,
+    UnsendableError,
+)
 from davkeep.http.loop import Loop, Resolve, run
 
 __all__ = [
@@ -15,5 +22,6 @@ __all__ = [
     "MalformedError",
     "Origin",
     "Resolve",
+    "UnsendableError",
     "run",
 ]

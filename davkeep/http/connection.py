@@ -24,6 +24,10 @@ class MalformedError(OSError):
     """What came is no HTTP/1.1 response to a request of ours; 101 is none, for none is asked."""
 
 
+class UnsendableError(ValueError):
+    """A request cannot be written as HTTP. It does not say which part: that may be a secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A server: `host` without brackets, `authority` for the Host field, `tls` None: plain HTTP."""
@@ -122,7 +126,7 @@ class Connection:
                 origin.host,
                 origin.port,
                 ssl=origin.tls,
-                server_hostname=origin.host if origin.tls else None,
+                server_hostname=origin.host.partition("%")[0] if origin.tls else None,
                 happy_eyeballs_delay=ATTEMPT_DELAY,
                 interleave=FIRST_FAMILY,
             )
@@ -144,16 +148,19 @@ class Connection:
         return self._h11.our_state is h11.IDLE and self._inbox.is_quiet
 
     def send(
-        self, method: str, target: str, fields: Mapping[str, str], content: bytes = b""
+        self, method: str, target: str, fields: Mapping[str, str | bytes], content: bytes = b""
     ) -> None:
-        """Send a request, with its Host and Content-Length; it is waited for nothing."""
+        """Send a request, with its Host and Content-Length; it is waited for nothing.
+
+        Raises UnsendableError.
+        """
         own = {"Host": self._authority, "Content-Length": str(len(content))}
-        headers = [(name.encode(), value.encode()) for name, value in {**own, **fields}.items()]
-        events = (
-            h11.Request(method=method, target=target, headers=headers),
-            h11.Data(data=content),
-            h11.EndOfMessage(),
-        )
+        headers = [(name.encode(), _bytes(value)) for name, value in {**own, **fields}.items()]
+        try:
+            request = h11.Request(method=method, target=target, headers=headers)
+        except h11.LocalProtocolError:
+            raise UnsendableError("the request cannot be written as HTTP") from None
+        events = (request, h11.Data(data=content), h11.EndOfMessage())
         self._inbox.transport.write(b"".join(self._h11.send(event) or b"" for event in events))
 
     async def next(self) -> Head | bytes | None:
@@ -190,6 +197,10 @@ class Connection:
     def _end_cycle(self) -> None:
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
 
 
 def _fields(event: h11.Response | h11.InformationalResponse) -> dict[str, str]:

@@ -26,14 +26,14 @@ class Schedule(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Waiting:
-    """Why a connection is parked, and what ends it.
+    """Why a connection is parked, and what ends it: either `resume` or `disconnected`, once.
 
     Every callable but `resume` is called on a thread that others depend on, so it returns at once
     and does not raise.
     """
 
     #: Given a callback that takes nothing; it is called once, from any thread, at once if the
-    #: wait is already over.
+    #: wait is already over. Never after the end: the same thread calls `disconnected`.
     subscribe: Callable[[Callable[[], None]], None]
     #: Run on a pool thread when the wait is over, or when the plan wants a multi-status to be
     #: begun. It behaves as the application did: it calls the original `start_response` and returns
@@ -44,14 +44,16 @@ class Waiting:
     #: Reading of `time.monotonic()`, in seconds, at which `resume` is called at the latest. None:
     #: no such moment.
     deadline: float | None = None
-    #: The client has gone. Called once; `resume` is not called afterwards. A half-close is not a
-    #: disconnect.
+    #: The client has gone. Called once; `resume` is not called afterwards.
     disconnected: Callable[[], None] = lambda: None
     #: What waits, for the log, e.g. "COPY /a".
     label: str = ""
     #: What is written meanwhile into a response whose head was sent, in place of the beat and at
     #: moments of its own, so without the deadline. None: nothing.
     feed: Feed | None = None
+    #: Whether a client has gone as well that has sent its last byte, and no other request after
+    #: this one: a mere close cannot be told from that half-close. Otherwise it may still read.
+    ends_with_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)

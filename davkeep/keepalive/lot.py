@@ -1,8 +1,9 @@
 """The parking lot: one thread that keeps the connections whose answer is not there yet.
 
 Who owns a parked connection: from `park()` until it is handed to `deliver` or closed, the lot's
-thread and nobody else; only that thread writes to it. Every other thread merely leaves a message
-in the inbox and raises the signal.
+thread and nobody else. Only that thread writes to it, subscribes to the end of its wait, and ends
+that wait: by one of handing it back and telling that its client has gone. Every other thread
+merely leaves a message in the inbox and raises the signal.
 """
 
 import heapq
@@ -10,17 +11,14 @@ import itertools
 import logging
 import os
 import select
-import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
-from davkeep.keepalive.exchange import Waiting
+from davkeep.keepalive.parked import Arrival, Parkable, Parked, Stage
 from davkeep.keepalive.pieces import RETRY_AFTER, Pieces, send
 from davkeep.keepalive.planner import Action
 from davkeep.words.interim import PROCESSING
@@ -32,9 +30,9 @@ _log = logging.getLogger("davkeep.keepalive")
 #: Seconds that one sleep lasts at most; epoll takes its timeout as milliseconds in a C int.
 LONGEST_SLEEP = 3600.0
 
-#: What is watched beyond hang-ups and errors. No EPOLLIN: pipelined bytes are the next request,
-#: not ours to read.
-WATCHED = select.EPOLLRDHUP
+#: The client has sent its last byte. Watched beyond hang-ups and errors; no EPOLLIN in general, for
+#: pipelined bytes are the next request.
+HALF_CLOSED = select.EPOLLRDHUP
 
 #: The connection is gone in both directions. Reported without having been asked for.
 GONE = select.EPOLLHUP | select.EPOLLERR
@@ -44,65 +42,12 @@ GONE = select.EPOLLHUP | select.EPOLLERR
 HEAP_SLACK = 64
 
 
-class Parkable(Protocol):
-    """What the lot needs of a connection."""
-
-    socket: socket.socket
-
-    @property
-    def peer(self) -> str:
-        """The client's address, for the log."""
-
-    def reset(self) -> None:
-        """Close it without writing anything, so that the client sees an error rather than an
-        end.
-        """
-
-
-@dataclass(eq=False, slots=True)
-class Interims:
-    """The interim responses of one request; it outlives each single wait of that request."""
-
-    #: Reading of the clock when the request was complete, in seconds.
-    completed: float
-    #: How many were sent.
-    sent: int = 0
-    #: Reading of the clock when the last one was sent.
-    last: float = 0.0
-    #: What is left of one that did not fit; it is finished before anything else is written.
-    unsent: bytes = b""
-    #: How many `100 Continue` were sent before, which count towards some caps.
-    continues: int = 0
-
-    def count(self, now: float, peer: str, label: str) -> None:
-        """One more is out; called by whoever wrote its last byte."""
-        self.sent += 1
-        self.last = now
-        self.unsent = b""
-        _log.info("102 Processing to %s, %s, number %d", peer, label, self.sent)
-
-
-@dataclass(eq=False, slots=True)
-class Parked:
-    """One connection during one wait."""
-
-    connection: Parkable
-    waiting: Waiting
-    interims: Interims
-    #: What is written into a response that was begun; None: nothing.
-    pieces: Pieces | None = None
-    #: Reading of the clock at which the lot looks at it next, in seconds; None: only an event
-    #: brings it back.
-    due: float | None = None
-    #: Whether it is handed back then, so that a multi-status is begun.
-    begins: bool = False
-    #: Whether the wait is over, and only the rest of a piece is still to be written.
-    is_over: bool = False
-
-    @property
-    def name(self) -> str:
-        """For the log."""
-        return self.waiting.label or "a request"
+def _watched(entry: Parked) -> int:
+    """What is watched of a connection. TLS has an end of its own, the last of what it sends."""
+    ends_in_tls = entry.waiting.ends_with_client and isinstance(
+        entry.connection.socket, ssl.SSLSocket
+    )
+    return HALF_CLOSED | select.EPOLLIN if ends_in_tls else HALF_CLOSED
 
 
 class ParkingLot:
@@ -127,7 +72,7 @@ class ParkingLot:
         self._serial = itertools.count()
         #: Guards the inbox and `_open`: a message is either taken by the thread or refused.
         self._gate = threading.Lock()
-        self._inbox: deque[Callable[[], None]] = deque()
+        self._inbox: deque[Callable[[], object]] = deque()
         self._open = True
         self._running = True
         self._thread: threading.Thread | None = None
@@ -145,25 +90,19 @@ class ParkingLot:
     def park(self, entry: Parked) -> None:
         """Take over a connection; if the lot is closed, the connection is reset."""
         if not self._post(partial(self._admit, entry)):
-            entry.connection.reset()
-            return
-        try:
-            entry.waiting.subscribe(Later(self.wake, entry))
-        except Exception:
-            # The connection is the lot's already, and nothing else would ever wake it.
-            _log.exception("subscribe() of %s failed", entry.name)
-            self.wake(entry)
+            self._stop_waiting(entry)
 
     def wake(self, entry: Parked) -> None:
         """The wait of `entry` is over. A late or second call does nothing."""
         self._post(partial(self._hand_back, entry))
 
     def flush(self, timeout: float) -> bool:
-        """Wait until every wake so far was acted upon; False if that took longer than `timeout`
-        seconds.
+        """Wait until every wake so far was acted upon, and that of every wait that is over when it
+        is parked; False if that took longer than `timeout` seconds.
         """
         done = threading.Event()
-        return self._post(done.set) and done.wait(timeout)
+        # A message of a message: an admission that comes before it may leave one, too.
+        return self._post(partial(self._post, done.set)) and done.wait(timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Reset what is parked and end the thread. Nobody is told that a client went: none did."""
@@ -171,7 +110,7 @@ class ParkingLot:
         if self._thread is not None:
             self._thread.join(timeout)
 
-    def _post(self, message: Callable[[], None]) -> bool:
+    def _post(self, message: Callable[[], object]) -> bool:
         with self._gate:
             if not self._open:
                 return False
@@ -210,8 +149,8 @@ class ParkingLot:
             self._open = False
         self._take_messages()
         for entry in list(self._parked.values()):
-            self._leave(entry)
-            entry.connection.reset()
+            self._take_out(entry)
+            self._stop_waiting(entry)
         self._epoll.close()
         os.close(self._signal)
 
@@ -221,46 +160,56 @@ class ParkingLot:
             # Also on plain sockets: with a timeout set, Python waits for room however send() is
             # flagged.
             sock.setblocking(False)
-            self._epoll.register(sock.fileno(), WATCHED)
+            self._epoll.register(sock.fileno(), _watched(entry))
         except OSError:
             _log.exception("%s cannot be parked", entry.connection.peer)
-            self._drop(entry)
+            self._lose(entry)
             return
+        entry.enter(Stage.PARKED)
         self._parked[sock.fileno()] = entry
         self._plan(entry)
+        self._subscribe(entry)
+        if entry.waiting.ends_with_client and not entry.stage.is_over:
+            # TLS's end may have been read together with the request, and raises no event then.
+            self._on_event(entry, 0)
 
-    def _leave(self, entry: Parked) -> bool:
-        """Take it out of the lot; False if it is not there any more."""
+    def _subscribe(self, entry: Parked) -> None:
+        """On the thread that ends the wait too, so that nobody is subscribed after the end."""
+        try:
+            entry.waiting.subscribe(Later(self.wake, entry))
+        except Exception:
+            # The connection is the lot's already, and nothing else would ever wake it.
+            _log.exception("subscribe() of %s failed", entry.name)
+            self._hand_back(entry)
+
+    def _take_out(self, entry: Parked) -> None:
+        """Watch it no longer. Its descriptor is open still."""
         descriptor = entry.connection.socket.fileno()
-        if self._parked.get(descriptor) is not entry:
-            return False
         del self._parked[descriptor]
         self._epoll.unregister(descriptor)
-        entry.due = None
-        return True
+
+    # The ends of a wait
 
     def _hand_back(self, entry: Parked) -> None:
+        if entry.stage.is_over:
+            # A late or second wake.
+            return
         if entry.pieces is not None and entry.pieces.unsent:
             # Not for a thread of the pool, which a client that reads slowly would hold up.
-            entry.is_over = True
-        elif self._leave(entry):
-            self._deliver(entry.connection)
-
-    def _on_event(self, entry: Parked, events: int) -> None:
-        if events & GONE:
-            self._lose(entry)
-        else:
-            # A half-close: noted once, and no longer watched, since epoll would report it for ever.
-            _log.debug("%s has sent its last byte, %s goes on", entry.connection.peer, entry.name)
-            self._epoll.modify(entry.connection.socket.fileno(), 0)
+            entry.is_last = True
+            return
+        entry.enter(Stage.RETURNED)
+        self._take_out(entry)
+        self._tidy_heap()
+        self._deliver(entry.connection)
 
     def _lose(self, entry: Parked) -> None:
-        if self._leave(entry):
+        was_parked = entry.stage is Stage.PARKED
+        entry.enter(Stage.LOST)
+        if was_parked:
             _log.info("%s has gone while waiting for %s", entry.connection.peer, entry.name)
-            self._drop(entry)
-
-    @staticmethod
-    def _drop(entry: Parked) -> None:
+            self._take_out(entry)
+            self._tidy_heap()
         # Not a proper close: after a failed write nothing more is written, not even TLS's
         # close_notify.
         entry.connection.reset()
@@ -270,12 +219,33 @@ class ParkingLot:
             # Not ours to judge, and every other parked connection depends on this thread.
             _log.exception("disconnected() of %s failed", entry.name)
 
+    @staticmethod
+    def _stop_waiting(entry: Parked) -> None:
+        entry.enter(Stage.STOPPED)
+        entry.connection.reset()
+
+    # What the client does
+
+    def _on_event(self, entry: Parked, events: int) -> None:
+        cares = entry.waiting.ends_with_client
+        arrival = entry.connection.arrival() if cares else Arrival.NOTHING
+        if events & GONE or arrival is Arrival.END:
+            self._lose(entry)
+        elif events & HALF_CLOSED or arrival is Arrival.BYTES:
+            # Noted once, and no longer watched, since epoll would report it for ever.
+            _log.debug("%s is heard no more, %s goes on", entry.connection.peer, entry.name)
+            self._epoll.modify(entry.connection.socket.fileno(), 0)
+
     # The schedule
 
     def _plan(self, entry: Parked, not_before: float = 0.0) -> None:
         entry.due = self._next_moment(entry, not_before)
         if entry.due is not None:
             heapq.heappush(self._heap, (entry.due, next(self._serial), entry))
+        self._tidy_heap()
+
+    def _tidy_heap(self) -> None:
+        """Drop the stale items, which hold connections in memory, once they are the most."""
         if len(self._heap) > 2 * len(self._parked) + HEAP_SLACK:
             self._heap = [item for item in self._heap if item[2].due == item[0]]
             heapq.heapify(self._heap)
@@ -361,7 +331,7 @@ class ParkingLot:
             _log.exception("the feed of %s failed", entry.name)
             self._lose(entry)
         else:
-            if complete and entry.is_over:
+            if complete and entry.is_last:
                 self._hand_back(entry)
             else:
                 self._plan(entry)

@@ -6,7 +6,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
-from davkeep.words.conditions import check_preconditions
+from davkeep.words.conditions import check_preconditions, conditions_in
 from davkeep.words.failure import Failure
 from davkeep.words.status import reason
 
@@ -22,12 +22,8 @@ Field = tuple[str, str]
 JSON = "application/json"
 HTML = "text/html"
 
-#: What is seen depends on who asks, and is old within a second: only the asker's own cache may
-#: keep it, to ask again with its entity tag.
-CACHING: tuple[Field, ...] = (
-    ("Cache-Control", "private, no-cache"),
-    ("Vary", "Accept, Authorization"),
-)
+#: What is seen depends on who asks, and for what. That nothing keeps it says the front.
+CACHING: tuple[Field, ...] = (("Vary", "Accept, Authorization"),)
 
 #: Bytes of the digest that is an entity tag.
 _TAG_BYTES = 16
@@ -51,12 +47,16 @@ class Document:
         return digest.hexdigest()
 
     def send(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer GET or HEAD: 304 where `If-None-Match` names the entity tag.
+        """Answer GET or HEAD: 304 where its conditions say that the client has it.
 
-        Raises Failure 400 for a malformed list of entity tags.
+        Raises Failure as `check`, but for 304.
         """
         fields = [("ETag", f'"{self.etag}"'), *CACHING]
-        if is_known(environ, self.etag):
+        try:
+            check(environ, self.etag)
+        except Failure as failure:
+            if failure.status != 304:
+                raise
             start_response(f"304 {reason(304)}", fields)
             return ()
         return self._send(environ, start_response, [*fields, *self.fields])
@@ -65,7 +65,7 @@ class Document:
         self, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer a request that changed something."""
-        return self._send(environ, start_response, [("Cache-Control", "no-store"), *self.fields])
+        return self._send(environ, start_response, list(self.fields))
 
     def _send(
         self, environ: Environ, start_response: StartResponse, fields: list[Field]
@@ -79,16 +79,20 @@ class Document:
         return () if environ["REQUEST_METHOD"] == "HEAD" else (self.content,)
 
 
-def is_known(environ: Environ, etag: str) -> bool:
-    """Whether `If-None-Match` names `etag` (RFC 9110 13.1.2). Raises Failure 400 if malformed."""
-    given = environ.get("HTTP_IF_NONE_MATCH")
-    if given is None:
-        return False
+def check(environ: Environ, etag: str) -> None:
+    """Evaluate a request's conditions on the representation that has `etag`, without quotes.
+
+    It has no date of modification, so that conditions on one are ignored (RFC 9110 13.1.3, 13.1.4).
+    Raises Failure 412, 304 for GET and HEAD, and 400 for a malformed list of entity tags.
+    """
+    method, fields = environ["REQUEST_METHOD"], conditions_in(environ)
+    check_preconditions(fields, method=method, etag=etag, modified=None, exists=True)
+
+
+def refuse_malformed(environ: Environ) -> None:
+    """Raise Failure 400 for conditions that could not be evaluated, and no other."""
     try:
-        fields = {"If-None-Match": given}
-        check_preconditions(fields, method="GET", etag=etag, modified=None, exists=True)
+        check(environ, "")
     except Failure as failure:
-        if failure.status != 304:
+        if failure.status == 400:
             raise
-        return True
-    return False

@@ -24,6 +24,6 @@ class Health:
         can_serve = self._can_serve()
         status = "200 OK" if can_serve else "503 Service Unavailable"
         body = b"ok\n" if can_serve else b"unavailable\n"
-        fields = [("Content-Type", "text/plain"), ("Cache-Control", "no-store")]
-        start_response(status, [*fields, ("Content-Length", str(len(body)))])
+        fields = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        start_response(status, fields)
         return [body]

@@ -15,11 +15,13 @@ from davkeep.monitor.news import MOST_ERRORS
 from davkeep.monitor.pages import Page
 from davkeep.monitor.streams import EVENTS, Streams
 from davkeep.monitor.tokens import Tokens
+from davkeep.monitor.uploads import UPLOADS
 from davkeep.operations import Operation, Registry, State
 from davkeep.operations.description import MONITORS, OPERATIONS
 from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
 from davkeep.words.display import clipped, last_name, readable, shortened
+from davkeep.words.urls import quote_path
 
 #: Finished operations that the list shows at most.
 MOST_FINISHED = 100
@@ -50,7 +52,8 @@ class HtmlPages:
         self._tokens = tokens
         self._streams = streams
         self._now = now
-        style, script = _read("page.css"), _read("wording.js") + _read("page.js")
+        style = _read("page.css") + _read("uploads.css")
+        script = _read("wording.js") + _read("page.js") + _read("uploads.js")
         self._fields = (
             ("Content-Security-Policy", _policy(style, script)),
             ("Referrer-Policy", "no-referrer"),
@@ -63,6 +66,7 @@ class HtmlPages:
             "style": Markup(style),
             "script": Markup(script),
             "list_url": OPERATIONS,
+            "uploads_url": quote_path(UPLOADS),
             "most_errors": MOST_ERRORS,
             "kept": wording.span(kept),
         }

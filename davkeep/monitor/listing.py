@@ -1,6 +1,7 @@
 """The list of all operations that a caller may see."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 from davkeep.monitor.documents import JSON, Document, Environ, StartResponse
@@ -9,6 +10,9 @@ from davkeep.monitor.methods import by_method
 from davkeep.monitor.pages import Pages, wanted
 from davkeep.operations import Operation, Registry
 from davkeep.operations.statuses import MOST_ERRORS_LISTED, status_of
+
+#: ``?limit=N``: how many are listed at most.
+_LIMIT = re.compile(r"(?:^|&)limit=([0-9]{1,9})(?:&|$)", re.ASCII)
 
 
 class Listing:
@@ -32,8 +36,9 @@ class Listing:
         if asked is not None:
             return asked
         pages = wanted(self._pages, environ)
+        total = ("X-Total-Count", str(len(operations)))
         document = (
-            Document(200, JSON, self._content(operations))
+            Document(200, JSON, self._content(_limited(operations, environ)), (total,))
             if pages is None
             else pages.of_operations(caller, operations).document(200)
         )
@@ -44,3 +49,16 @@ class Listing:
         now = self._registry.lanes.now()
         told = (status_of(each, now, MOST_ERRORS_LISTED) for each in operations)
         return b"[\n" + b",\n".join(json.dumps(each).encode() for each in told) + b"\n]\n"
+
+
+def _limited(operations: Sequence[Operation], environ: Environ) -> Sequence[Operation]:
+    """So many as are asked for, in their order: those that are not over first, and the newest.
+
+    A limit that is no number is none.
+    """
+    asked = _LIMIT.search(environ.get("QUERY_STRING", ""))
+    if asked is None or len(operations) <= (most := int(asked[1])):
+        return operations
+    # Sorting keeps the order of equals.
+    kept = set(sorted(operations, key=lambda each: each.state.is_over)[:most])
+    return [each for each in operations if each in kept]

@@ -173,12 +173,14 @@ class News:
         id, last = operation.id, self._last_of(operation.id)
         if last is not None and last.name == "end":
             return last
-        self._looked[id] = now
         if last is not None and last.look == _look_of(operation, self._registry.lanes.now()):
+            self._looked[id] = now
             return last
         event = self._event_of(operation)
         if event.name == "end":
-            del self._looked[id]
+            self._looked.pop(id, None)
+        else:
+            self._looked[id] = now
         if id in self._gone:
             self._gone[id] = event
         else:
@@ -191,9 +193,12 @@ class News:
 
     def _remove(self, id: str) -> None:
         """Tell that an operation is gone; nothing is told to all about it after that."""
+        last = self._events[id]
+        # First what may fail: until it is told, the next look finds it again.
+        removed = self._event("removed", last.account, (), {"id": id})
         self._looked.pop(id, None)
-        last = self._gone[id] = self._events[id]
-        self._enter(id, self._event("removed", last.account, (), {"id": id}))
+        self._gone[id] = last
+        self._enter(id, removed)
 
     def _trim(self) -> None:
         """Forget the first of those that are gone, once they are too many."""

@@ -219,8 +219,8 @@ class _Run:
 
 def _send(start_response: Callable[..., Any], report: dict[str, Any]) -> Iterator[bytes]:
     body = json.dumps(report, indent=2).encode() + b"\n"
-    fields = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-    start_response("200 OK", [*fields, ("Content-Length", str(len(body)))])
+    fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start_response("200 OK", fields)
     return iter((body,))
 
 

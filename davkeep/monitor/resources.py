@@ -12,6 +12,7 @@ from davkeep.monitor.pages import Pages
 from davkeep.monitor.status_monitor import Replay, StatusMonitor
 from davkeep.monitor.streams import EVENTS, HEARTBEAT, Streams
 from davkeep.monitor.tokens import Tokens
+from davkeep.monitor.uploads import UPLOADS, Unfinished, UploadList
 from davkeep.operations import Registry
 from davkeep.operations.description import JOB
 from davkeep.operations.statuses import RESPONSE
@@ -30,13 +31,16 @@ class Resources:
         configuration: Configuration,
         registry: Registry,
         replay: Replay,
+        uploads: Unfinished,
         *,
         tokens: Tokens | None = None,
         pages: Pages | None = None,
         heartbeat: float = HEARTBEAT,
     ) -> None:
-        """`replay` sends the final response of an operation. `pages` stand in for the server's own,
-        which put `tokens` into what they make; `heartbeat` is that of event streams, in seconds.
+        """`replay` sends the final response of an operation; `uploads` are those to list.
+
+        `pages` stand in for the server's own, which put `tokens` into what they make; `heartbeat`
+        is that of event streams, in seconds.
         """
         lookup = Lookup(registry)
         tokens = tokens or Tokens()
@@ -55,6 +59,7 @@ class Resources:
             probe.SEGMENTS: probe.Probe(configuration.davkeep.keepalive.behind_proxy),
             OPERATIONS: listing,
             (*OPERATIONS, EVENTS): self._streams.of_all,
+            UPLOADS: UploadList(uploads, tokens),
         }
         #: By what follows the identifier of an operation.
         self._below: dict[Segments, Callable[[str], Resource]] = {

@@ -12,7 +12,8 @@ from davkeep.monitor.documents import (
     Environ,
     Field,
     StartResponse,
-    is_known,
+    check,
+    refuse_malformed,
 )
 from davkeep.monitor.long_poll import hold, seconds_of
 from davkeep.monitor.methods import by_method
@@ -80,7 +81,7 @@ class StatusMonitor:
         if not seconds or operation.state.is_over:
             return answer()
         # What is malformed is refused before anybody waits.
-        is_known(environ, "")
+        refuse_malformed(environ)
         return hold(environ, operation, seconds, answer)
 
     def _look(
@@ -123,8 +124,14 @@ class StatusMonitor:
     def _cancel(
         self, operation: Operation, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """202, also where it is undone by now; Failure 403, and 409 where it is too late."""
+        """202, also where it is undone by now; Failure 403, and 409 where it is too late.
+
+        412 and 400 as `check`, for the entity tag that GET would tell. What is refused anyway is so
+        whatever the conditions say (RFC 9110 13.2.1).
+        """
         require_same_origin(environ, self._tokens)
+        if operation.is_cancellable:
+            check(environ, self._document(operation, environ).etag)
         if not operation.cancel():
             raise Failure(409, _why_too_late(operation))
         status = status_of(operation, self._registry.lanes.now())

@@ -36,7 +36,6 @@ AT_ONCE = 0.01
 
 FIELDS = [
     ("Content-Type", "text/event-stream"),
-    ("Cache-Control", "no-cache"),
     UNBUFFERED,
     ("X-Content-Type-Options", "nosniff"),
 ]
@@ -113,7 +112,7 @@ class Streams:
     ) -> Iterable[bytes]:
         subject = OneOperation(self._news, operation, _position(environ))
         if subject.is_over(self._clock()):
-            start_response(f"204 {reason(204)}", [("Cache-Control", "no-cache")])
+            start_response(f"204 {reason(204)}", [])
             return ()
         return self._open_stream(subject, environ, start_response)
 

@@ -20,6 +20,7 @@ from davkeep.operations.reservations import Account, Conflict, Mode, Reservation
 from davkeep.operations.state import IllegalTransition, State
 from davkeep.operations.stored import Stored
 from davkeep.operations.throttle import Limits
+from davkeep.operations.unclaimed import Stands, always
 from davkeep.operations.work import Conclude, Ending, IsBulk, Start, never_bulk
 
 __all__ = [
@@ -43,11 +44,13 @@ __all__ = [
     "Registry",
     "RepeatKey",
     "Reservations",
+    "Stands",
     "Start",
     "StartCount",
     "State",
     "Stopping",
     "Stored",
+    "always",
     "describe",
     "most_begun",
     "never_bulk",

@@ -183,6 +183,11 @@ class Operation:
         return self._is_irrevocable or self._is_answered or self._state.is_over
 
     @property
+    def is_cancellable(self) -> bool:
+        """True as long as a cancel would be accepted."""
+        return not self.is_settled
+
+    @property
     def wants_total(self) -> bool:
         """True while it is worth while to count what the work has before it."""
         return not (self._is_cancel_requested or self.is_settled)

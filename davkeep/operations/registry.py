@@ -15,7 +15,7 @@ from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Mode, Reservations
 from davkeep.operations.results import Results
 from davkeep.operations.state import State
-from davkeep.operations.unclaimed import Unclaimed
+from davkeep.operations.unclaimed import Stands, Unclaimed, always
 from davkeep.operations.work import Conclude, IsBulk, Start, never_bulk
 from davkeep.store.results import KeptResult
 from davkeep.trees.share import Place
@@ -41,10 +41,14 @@ def _tell_nobody(_: Operation) -> None:
 
 @dataclass(slots=True)
 class _Request:
-    """What an operation was asked for by: when another request is the same, and where it is."""
+    """What an operation was asked for by: when another request is the same, and where it is.
+
+    ``stands`` tells after its end whether a repeat may be told of it.
+    """
 
     key: RepeatKey
     places: Sequence[Place]
+    stands: Stands
     is_answered: bool = False
 
 
@@ -96,10 +100,12 @@ class Registry:
     def equal(self, key: RepeatKey) -> Operation | None:
         """Return the operation whose end answers a repeat of its request, if there is one.
 
-        It runs still, or it is over and its client was not there to be told.
+        It runs still, or it is over and its client was not there to be told. Raises OSError where
+        it cannot be seen whether what it has come to still stands.
         """
         with self._lock:
-            return self._joined(key)
+            found = self._joined(key)
+        return None if found is None or not self._still_answers(found) else found
 
     def admit(
         self,
@@ -111,6 +117,7 @@ class Registry:
         *,
         count: StartCount | None = None,
         check: Check = _no_check,
+        stands: Stands = always,
     ) -> Operation:
         """Return the equal operation that runs, or a new one that has reserved ``wanted``.
 
@@ -119,25 +126,48 @@ class Registry:
         holds up nobody, but an equal request joins already and shares that failure. ``start``
         makes the work when a thread first drives it; ``conclude`` turns its Result, or the OSError
         or Failure that it raised, into the outcome; ``is_bulk`` says where too many wait whether
-        it can wait as well, unbegun; ``count`` counts what a long one has before it.
-        Conflict (423): a tree is taken. Stopping (503): nothing is admitted.
+        it can wait as well, unbegun; ``count`` counts what a long one has before it; ``stands``
+        looks after a success, and without a lock, whether a repeat may still be told of it.
+        Conflict (423): a tree is taken. Stopping (503): nothing is admitted. OSError as ``equal``.
         """
+        operation, is_new = self._join_or_reserve(key, wanted, stands)
+        while not (is_new or self._still_answers(operation)):
+            operation, is_new = self._join_or_reserve(key, wanted, stands)
+        if not is_new:
+            return operation
+        self._check(operation, wanted, check, conclude)
+        operation.subscribe(Later(self._tell, operation), waits=False)
+        self.lanes.add(operation, start, conclude, self._ended, is_bulk, count)
+        return operation
+
+    def _join_or_reserve(
+        self, key: RepeatKey, wanted: Wanted, stands: Stands
+    ) -> tuple[Operation, bool]:
+        """The equal operation, or a new one that has reserved ``wanted``, and whether it is new."""
         with self._lock:
             joined = self._joined(key)
             if joined is not None:
-                return joined
+                return joined, False
             if self._is_stopping:
                 raise Stopping
             operation = self._new(key)
             self.reservations.reserve(operation, wanted, operation.account)
             self._running[operation.id] = operation
-            self._requests[operation.id] = _Request(key, [place for place, _ in wanted])
+            places = [place for place, _ in wanted]
+            self._requests[operation.id] = _Request(key, places, stands)
             if key.joins:
                 self._by_key[key] = operation
-        self._check(operation, wanted, check, conclude)
-        operation.subscribe(Later(self._tell, operation), waits=False)
-        self.lanes.add(operation, start, conclude, self._ended, is_bulk, count)
-        return operation
+        return operation, True
+
+    def _still_answers(self, operation: Operation) -> bool:
+        """Whether a repeat is told how ``operation`` ends, or has ended; if not, it is dropped."""
+        with self._lock:
+            stands, outcome = self._unclaimed.stands(operation), operation.outcome
+        if outcome is None or stands(outcome):
+            return True
+        with self._lock:
+            self._unclaimed.drop(operation)
+        return False
 
     def _check(
         self, operation: Operation, wanted: Wanted, check: Check, conclude: Conclude
@@ -291,7 +321,7 @@ class Registry:
             self._purge()
             request = self._requests[operation.id]
             if request.key.joins and not (operation.answered or request.is_answered):
-                self._unclaimed.keep(request.key, operation, request.places)
+                self._unclaimed.keep(request.key, operation, request.places, request.stands)
         self._free(operation)
 
     def _free(self, operation: Operation) -> None:

@@ -8,18 +8,18 @@ class RepeatKey:
     """What has to be equal for a request to join an operation that runs.
 
     ``address`` is the peer's address for the anonymous owner, else "". ``source`` and
-    ``destination`` are URL paths, ``depth``, ``overwrite``, ``if_`` and ``if_match`` the header
-    fields as they were sent, None when absent. ``digest`` is what was sent or computed of a body.
+    ``destination`` are URL paths, ``depth`` and ``overwrite`` what the fields mean, in lower case.
+    ``conditions`` are all conditional fields as they were sent, in a fixed order, None for one that
+    is absent. ``digest`` is what was sent or computed of a body.
     """
 
     owner: str
     method: str
     source: str
     destination: str | None = None
-    depth: str | None = None
-    overwrite: str | None = None
-    if_: str | None = None
-    if_match: str | None = None
+    depth: str = "infinity"
+    overwrite: str = "t"
+    conditions: tuple[str | None, ...] = ()
     address: str = ""
     digest: str | None = None
     #: Made once, for each request is looked up under it several times.

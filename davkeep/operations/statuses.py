@@ -36,7 +36,7 @@ def status_of(operation: Operation, now: float, most_errors: int = MOST_ERRORS) 
         "members_per_second": round(rate.members, 1),
         "bytes_per_second": round(rate.bytes),
         "cancelling": operation.is_being_cancelled,
-        "cancellable": not operation.is_settled,
+        "cancellable": operation.is_cancellable,
         "responseUrl": f"{told['statusUrl']}/{RESPONSE}",
     }
 

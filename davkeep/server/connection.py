@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cheroot.server import HTTPConnection
 
-from davkeep.keepalive.lot import Parked
+from davkeep.keepalive.parked import Arrival, Parked
 from davkeep.server.gateway import Gateway
 from davkeep.server.lingering import unacknowledged
 from davkeep.server.request import CutResponse, Request
@@ -201,6 +201,10 @@ class Connection(HTTPConnection):
         if gateway is None or gateway.waiting is None or gateway.interims is None:
             return None
         return Parked(self, gateway.waiting, gateway.interims, gateway.pieces)
+
+    def arrival(self) -> Arrival:
+        """What has come beyond the request that waits; for the lot while it owns this."""
+        return self.rfile.arrival()
 
     # The end; called by the owner
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot.wsgi import Gateway_10
 
 from davkeep.keepalive.exchange import FileContent, FileSlice, IncompleteBody, NoAnswer, Waiting
-from davkeep.keepalive.lot import Interims
+from davkeep.keepalive.parked import Interims
 from davkeep.keepalive.pieces import Feed, Pieces
 from davkeep.server.environ import environ_of
 from davkeep.server.request import CutResponse, Request
@@ -165,7 +165,7 @@ class Gateway(Gateway_10):
             raise
 
     def _tell_departure(self) -> None:
-        """The client of a request that waits, or was to wait, has gone; the lot cannot see that."""
+        """The client of a request that was to wait will not; the lot cannot see that."""
         if self.waiting is not None:
             self.waiting.disconnected()
 
@@ -249,7 +249,9 @@ class Gateway(Gateway_10):
         self.req.known_length = 0
 
     def _fail(self, status: int, text: str) -> None:
-        self.waiting = self.delivered = None
+        # Nobody will wait: the answer is this one.
+        self._tell_departure()
+        self.waiting = self.pieces = self.delivered = None
         if self.req.sent_headers:
             raise CutResponse(text)
         self.req.settle_body()

@@ -167,7 +167,11 @@ class Request(HTTPRequest):
         self.close_connection = True
         self.conn.linger = True
         self.status = self._status_line(status)
-        self.outheaders = [(b"Content-Type", b"text/plain; charset=utf-8")]
+        self.outheaders = [
+            (b"Content-Type", b"text/plain; charset=utf-8"),
+            # Some are of those that a cache keeps by its own rules (RFC 9110 15.1).
+            (b"Cache-Control", b"no-store"),
+        ]
         content = f"{text}\n".encode()
         self.known_length = len(content)
         self.write(content)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cheroot.server import HTTPServer
 
 from davkeep import __version__
-from davkeep.keepalive.lot import Parkable, ParkingLot
+from davkeep.keepalive.lot import ParkingLot
+from davkeep.keepalive.parked import Parkable
 from davkeep.server.connection import Connection
 from davkeep.server.environ import environ_of_server
 from davkeep.server.gateway import Gateway

@@ -8,6 +8,8 @@ import socket
 import ssl
 import time
 
+from davkeep.keepalive.parked import Arrival
+
 #: Bytes taken from the socket for a line; also what a head usually fits into.
 LINE_BLOCK = 16 * 1024
 
@@ -69,6 +71,33 @@ class Inlet:
         return bool(self._buffer) or (
             isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
         )
+
+    def arrival(self) -> Arrival:
+        """See what has come beyond what was read; the socket does not block.
+
+        TLS can be asked only by reading, so bytes that came are here afterwards.
+        """
+        if self.has_data():
+            return Arrival.BYTES
+        if self._broken is not None:
+            return Arrival.END
+        try:
+            has_bytes = self._take_in() if self._is_tls else self._has_waiting()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return Arrival.NOTHING
+        except OSError:
+            return Arrival.END
+        return Arrival.BYTES if has_bytes else Arrival.END
+
+    def _has_waiting(self) -> bool:
+        return bool(self._socket.recv(1, socket.MSG_PEEK))
+
+    def _take_in(self) -> bool:
+        block = bytearray(LINE_BLOCK)
+        count = self._socket.recv_into(block)
+        self._buffer += block[:count]
+        self.received += count
+        return count > 0
 
     def readline(self, limit: int) -> bytes:
         """The next line with its line feed, or what was there before the end. LineTooLong beyond

@@ -31,6 +31,10 @@ def read(path: str) -> Any:
         raise ConfigurationError([f"cannot be read: {error.strerror}"]) from None
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError([_at_line(error)]) from None
+    except RecursionError:
+        raise ConfigurationError(["is nested too deeply"]) from None
+    except (ValueError, OverflowError) as error:
+        raise ConfigurationError([f"not valid YAML: {error}"]) from None
     except yaml.YAMLError:
         raise ConfigurationError(["holds bytes or characters that YAML does not allow"]) from None
 

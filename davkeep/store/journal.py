@@ -117,6 +117,7 @@ class Journal:
             tree = subtree(old)
             for folder in [each for each in self.folders() if tree.holds(each.path)]:
                 self._follow_folder(folder, replace(folder, path=new + folder.path[len(old) :]))
+            self._drop_idle()
 
     def _follow_folder(self, folder: Folder, followed: Folder) -> None:
         """Note the new path as well, and move what is staged there along."""

@@ -106,6 +106,14 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     (
+        # What can be told of an upload without its disk: `created` in epoch seconds, and how many
+        # bytes had arrived when its last request ended. `copy` is the number of the hidden file
+        # that a MOVE to another file system has made, as `inode`; null where there is none.
+        "ALTER TABLE uploads ADD COLUMN created REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE uploads ADD COLUMN arrived INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE uploads ADD COLUMN copy TEXT",
+    ),
+    (
         # One row for each event that a webhook is still to be told of: an `operation` that has
         # `ended` at that second of the epoch. Numbers grow and are never used again.
         """

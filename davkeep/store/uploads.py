@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from davkeep.store.database import Database
 from davkeep.store.subtrees import BELOW, check_path, subtree
 
-_COLUMNS = "name, path, principal, address, length, folder, inode, touched"
+_COLUMNS = "name, path, principal, address, length, folder, inode, touched, created, arrived, copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,10 @@ class StoredUpload:
     target. `path` is the target's real path, `principal` and `address` its owner (an address only
     for the anonymous one), `length` that of the whole file. `inode` is that of the hidden file, as
     text, for some are beyond SQLite's integers; None until the file is made. `touched` is when
-    something was last heard of it, in epoch seconds.
+    something was last heard of it, `created` when it began, in epoch seconds. `arrived` is how many
+    bytes there were when the last request ended: the file may hold more, as after a crash. `copy`
+    is the number of the file in the collection to which that of the target is being moved, or was,
+    across file systems.
     """
 
     name: str
@@ -29,6 +32,18 @@ class StoredUpload:
     folder: bytes | None
     inode: str | None
     touched: float
+    created: float = 0.0
+    arrived: int = 0
+    copy: str | None = None
+
+    def is_of(self, inode: str | None) -> bool:
+        """Whether a file under the hidden name is that of the upload."""
+        return inode is not None and inode in (self.inode, self.copy)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it is over, or its collection is out of sight and may come back."""
+        return b"/.davkeep-" in self.path
 
     @property
     def is_over(self) -> bool:
@@ -71,6 +86,8 @@ class Uploads:
 
     def find(self, path: bytes, principal: str, address: str) -> StoredUpload | None:
         """The upload of an owner to `path`."""
+        if not self.exist():
+            return None
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM uploads WHERE path = ? AND principal = ? AND address = ?",
             (path, principal, address),
@@ -88,6 +105,13 @@ class Uploads:
             StoredUpload(*row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM uploads")
         ]
 
+    def below(self, path: bytes) -> list[StoredUpload]:
+        """Those below a collection."""
+        if not self.exist():
+            return []
+        question = f"SELECT {_COLUMNS} FROM uploads WHERE {BELOW}"
+        return [StoredUpload(*row) for row in self._database.rows(question, subtree(path)[1:])]
+
     def hidden(self) -> list[StoredUpload]:
         """Those that are over, and those whose collection is out of sight and may come back."""
         if not self.exist():
@@ -95,39 +119,60 @@ class Uploads:
         question = f"SELECT {_COLUMNS} FROM uploads WHERE {_IS_HIDDEN}"
         return [StoredUpload(*row) for row in self._database.rows(question)]
 
-    def add(self, upload: StoredUpload) -> None:
-        """Keeps a new one in the place of what its owner had for that path."""
+    def add(self, upload: StoredUpload) -> bool:
+        """Keeps a new one; False, and nothing is changed, if its owner has one to that path.
+
+        As with all that follows, no disk is waited for: what a loss of power takes back is found by
+        whoever looks for hidden files that have no row. Only `keep` has to stay.
+        """
         check_path(upload.path)
-        with self._database.transaction() as connection:
-            connection.execute(
-                "DELETE FROM uploads WHERE path = ? AND principal = ? AND address = ?",
-                (upload.path, upload.principal, upload.address),
-            )
-            connection.execute(
-                f"INSERT INTO uploads ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        with self._database.transaction(durable=False) as connection:
+            marks = ", ".join("?" * (_COLUMNS.count(",") + 1))
+            added = connection.execute(
+                f"INSERT OR IGNORE INTO uploads ({_COLUMNS}) VALUES ({marks})",
                 tuple(_values(upload)),
             )
             self._added += 1
+            return added.rowcount > 0
 
     def made(self, name: str, inode: str) -> None:
         """Notes which file is the hidden one."""
+        with self._database.transaction(durable=False) as connection:
+            connection.execute(
+                "UPDATE uploads SET inode = ?, copy = NULL WHERE name = ?", (inode, name)
+            )
+
+    def copied(self, name: str, inode: str) -> None:
+        """Notes which file is to be the hidden one too, in another directory."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE uploads SET inode = ? WHERE name = ?", (inode, name))
+            connection.execute("UPDATE uploads SET copy = ? WHERE name = ?", (inode, name))
 
     def touch(self, name: str, now: float) -> None:
         """Notes that something was heard of it."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             connection.execute("UPDATE uploads SET touched = ? WHERE name = ?", (now, name))
+
+    def keep(self, name: str, arrived: int, now: float, *, durable: bool = False) -> None:
+        """Notes how much has arrived of it by now. What is `durable` outlives a loss of power."""
+        with self._database.transaction(durable=durable) as connection:
+            connection.execute(
+                "UPDATE uploads SET arrived = ?, touched = ? WHERE name = ?", (arrived, now, name)
+            )
+
+    def found(self, name: str, arrived: int) -> None:
+        """Notes how much of one there is; nothing was heard of it."""
+        with self._database.transaction(durable=False) as connection:
+            connection.execute("UPDATE uploads SET arrived = ? WHERE name = ?", (arrived, name))
 
     def remove(self, name: str) -> None:
         """Forgets one, of which nothing is left."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             connection.execute("DELETE FROM uploads WHERE name = ?", (name,))
 
     def end(self, name: str, path: bytes) -> None:
         """The one to ``path`` is over, and its file, which may be beside that, is still there."""
         over = os.path.join(os.path.dirname(path), os.fsencode(name))
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             connection.execute("UPDATE uploads SET path = ? WHERE name = ?", (over, name))
 
     def end_below(self, path: bytes) -> None:
@@ -164,3 +209,4 @@ class Uploads:
 def _values(upload: StoredUpload) -> Iterator[bytes | str | float | int | None]:
     yield from (upload.name, upload.path, upload.principal, upload.address)
     yield from (upload.length, upload.folder, upload.inode, upload.touched)
+    yield from (upload.created, upload.arrived, upload.copy)

@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from davkeep.trees.build import Build
 from davkeep.trees.changes import MoveAcross
+from davkeep.trees.descent import DIRECTORY
 from davkeep.trees.durability import flush_directory
 from davkeep.trees.mounts import refuse_mounts
 from davkeep.trees.names import GONE, Name
 from davkeep.trees.purge import purge, purge_in_sight
 from davkeep.trees.removable import Scan
 from davkeep.trees.renames import rename_noreplace
-from davkeep.trees.share import Entry
+from davkeep.trees.share import Entry, Kind
 from davkeep.trees.staging import Staging, Swap, announce
 from davkeep.trees.steps import Control, Lane, MemberError, Result, Steps
 from davkeep.trees.traces import Inode
@@ -43,6 +44,7 @@ def move_across(
         yield from build.steps()
         if build.errors:
             return Result(created=False, complete=False, errors=tuple(build.errors))
+        yield from _accompanied(source, staging, control)
         refuse_mounts(source.parent_fd, source.name)
         if existing is not None:
             refuse_mounts(destination.parent_fd, destination.name)
@@ -68,6 +70,20 @@ def move_across(
         undo.pop_all()
     errors = yield from _retire(source, hidden, swap.old, control)
     return replace(moved, errors=errors)
+
+
+def _accompanied(
+    source: Entry, staging: Staging, control: Control
+) -> Generator[Lane | None, None, None]:
+    """Let what is hidden in a collection go along. Raises DestinationError."""
+    if source.kind is not Kind.COLLECTION:
+        return
+    with ExitStack() as opened:
+        source_fd = source.open_collection()
+        opened.callback(os.close, source_fd)
+        target_fd = os.open(staging.name[1], DIRECTORY, dir_fd=staging.name[0])
+        opened.callback(os.close, target_fd)
+        yield from control.along(source_fd, target_fd)
 
 
 def _blocked(

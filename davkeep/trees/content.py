@@ -44,6 +44,14 @@ def _write_rest(fd: int, view: memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
+def seek(fd: int, position: int) -> None:
+    """Write on at ``position``. WriteError where the file system has no files as long as that."""
+    try:
+        os.lseek(fd, position, os.SEEK_SET)
+    except OSError:
+        blame_destination(OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
+
+
 def is_sparse(status: os.stat_result) -> bool:
     """Tell whether a file may have holes."""
     return status.st_blocks * _BLOCK < status.st_size
@@ -84,7 +92,7 @@ class ContentCopy:
             yield from self._range(source_fd, target_fd, 0, status.st_size)
             return
         for start, stop in data_ranges(source_fd, status.st_size):
-            os.lseek(target_fd, start, os.SEEK_SET)
+            seek(target_fd, start)
             yield from self._range(source_fd, target_fd, start, stop)
         _set_size(target_fd, status.st_size)
 

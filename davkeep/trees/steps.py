@@ -89,6 +89,11 @@ def _never() -> bool:
     return False
 
 
+def _nobody(source_fd: int, target_fd: int) -> Generator[Lane | None, None, None]:
+    """Stand in for who has nothing hidden in a tree."""
+    yield from ()
+
+
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Control:
     """What one piece of work shares with its driver.
@@ -104,7 +109,9 @@ class Control:
     before names change. ``is_left`` answers whether the work was left as it stands: steps that are
     closed then undo nothing. ``recall`` is asked before something comes back after the effective
     point although nobody cancelled it: True if nobody was answered meanwhile, and nobody will be
-    before the end. ``helpers`` is asked before each small file: what copies it in another thread,
+    before the end. ``along`` is called with a collection and its complete copy, before that is
+    swapped in by a MOVE across file systems: what is hidden in the one, and is no member, is copied
+    to the other. ``helpers`` is asked before each small file: what copies it in another thread,
     because each waits for a disk or a network.
     """
 
@@ -116,6 +123,7 @@ class Control:
     witness: Witness = field(default_factory=Witness)
     is_left: Callable[[], bool] = _never
     recall: Callable[[], bool] = _always
+    along: Callable[[int, int], Generator[Lane | None, None, None]] = _nobody
     helpers: Callable[[], Submit | None] = _alone
     is_effective: bool = False
     settled: Result | None = None

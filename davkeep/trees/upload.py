@@ -16,7 +16,14 @@ from davkeep.trees.purge import purge_now
 from davkeep.trees.renames import rename_noreplace
 from davkeep.trees.share import Entry
 from davkeep.trees.staging import Staging, Swap, announce, is_collection
-from davkeep.trees.steps import Control, Lane, Result, Steps
+from davkeep.trees.steps import Control, DestinationError, Lane, Result, Steps
+
+#: What is answered where a file cannot have a certain time, or none may be set.
+_NO_SUCH_TIME = frozenset(
+    (errno.EPERM, errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.EOPNOTSUPP, errno.ENOSYS)
+)
+#: Nanoseconds, in which the kernel tells times.
+_SECOND = 10**9
 
 _STAGE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPOOL = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -49,10 +56,12 @@ class Upload(Closing):
         _refuse(destination, destination.find())
         #: Bytes written so far.
         self.size = 0
+        #: Bytes beside them, said by who fills the file by ``fd``.
+        self.around = 0
         #: Status of the stored file, from which its ETag is made; None before the commit.
         self.stored: os.stat_result | None = None
-        #: Whether the time that was asked for could be set.
-        self.has_time = False
+        #: The time of modification that was asked for, in nanoseconds of the epoch.
+        self._mtime: int | None = None
         self._destination = destination
         self._control = control
         self._outlives = arrived is not None
@@ -88,6 +97,7 @@ class Upload(Closing):
 
     def blocks(self, size: int) -> Iterator[bytes]:
         """Yield the content, in blocks of at most ``size`` bytes. Raises DestinationError."""
+        self._require_size()
         try:
             position = 0
             while block := os.pread(self._fd, size, position):
@@ -95,6 +105,16 @@ class Upload(Closing):
                 position += len(block)
         except OSError as error:
             raise destination_error(error) from error
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the stored file has the time that was asked for, to the second.
+
+        A file system may have no time as early or late as that, or none of each second.
+        """
+        if self.stored is None or self._mtime is None:
+            return False
+        return self.stored.st_mtime_ns // _SECOND == self._mtime // _SECOND
 
     @property
     def fd(self) -> int:
@@ -128,6 +148,7 @@ class Upload(Closing):
             is_new = self._dress(replace=replace)
             self._set_time(mtime)
             yield from self._flush()
+            self._require_size()
             yield Lane.SHORT
             swap = Swap(self._staging, final, control)
             self._swap(swap, replace=replace, is_new=is_new)
@@ -144,6 +165,18 @@ class Upload(Closing):
         if swap.old is not None:
             purge_now(*swap.old, control)
         return Result(created=swap.created, complete=True)
+
+    def _require_size(self) -> None:
+        """See that the staged file has what was written, whoever else may have touched it.
+
+        Raises DestinationError (500); the old file is whole.
+        """
+        try:
+            if os.fstat(self._fd).st_size == self.size + self.around:
+                return
+        except OSError as error:
+            raise destination_error(error) from error
+        raise DestinationError(errno.EIO, "The staged file has not the size of its content")
 
     def _swap(self, swap: Swap, *, replace: bool, is_new: bool) -> None:
         """``is_new``: nothing was there a moment ago; the rename itself tells if that is over."""
@@ -181,14 +214,14 @@ class Upload(Closing):
         return existing is None
 
     def _set_time(self, mtime: int | None) -> None:
-        """Set the time of modification, where the file system has such times."""
+        """Ask for a time of modification; what is stored tells whether the file system has it."""
         if mtime is None:
             return
+        self._mtime = mtime
         try:
             os.utime(self._fd, ns=(mtime, mtime))
-            self.has_time = True
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EINVAL, errno.EOVERFLOW):
+            if error.errno not in _NO_SUCH_TIME:
                 raise destination_error(error) from error
 
     def _beside(self) -> Generator[Lane | None, None, None]:

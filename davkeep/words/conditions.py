@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_http_date
@@ -24,6 +24,15 @@ _IF_TOKEN = re.compile(
 )
 
 _ETAG_LIST = re.compile(rf"[ \t,]*{_ETAG}(?:[ \t]*,[ \t,]*{_ETAG})*[ \t,]*")
+
+#: The conditional fields of RFC 9110 13.1 that are about the target, by their names in an environ.
+#: The fifth, If-Range, is about the Range field.
+CONDITIONS = {
+    "HTTP_IF_MATCH": "if-match",
+    "HTTP_IF_NONE_MATCH": "if-none-match",
+    "HTTP_IF_MODIFIED_SINCE": "if-modified-since",
+    "HTTP_IF_UNMODIFIED_SINCE": "if-unmodified-since",
+}
 
 #: Methods that a failed If-None-Match answers with 304 instead of 412 (RFC 9110 13.1.2).
 _READING = frozenset({"GET", "HEAD"})
@@ -164,6 +173,11 @@ def submitted_tokens(if_: If) -> frozenset[str]:
     """The state tokens that the field submits: all in it, also negated ones (RFC 4918 10.4.2)."""
     conditions = (condition for each in if_.lists for condition in each.conditions)
     return frozenset(each.state_token for each in conditions if each.state_token is not None)
+
+
+def conditions_in(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The conditional fields of a WSGI request, as `check_preconditions` takes them."""
+    return {name: environ[key] for key, name in CONDITIONS.items() if key in environ}
 
 
 def check_preconditions(

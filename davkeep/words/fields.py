@@ -66,7 +66,7 @@ def _timeout_wish(text: str) -> float | None:
     if text.lower() == "infinite":
         return math.inf
     match = _SECONDS.fullmatch(text)
-    seconds = _bounded_int(match[1], LONGEST_TIMEOUT) if match else 0
+    seconds = bounded_int(match[1], LONGEST_TIMEOUT) if match else 0
     return float(seconds) if seconds else None
 
 
@@ -109,7 +109,7 @@ def parse_host(value: str | None) -> Host:
     return Host(match[1].lower(), int(match[2]) if match[2] else None)
 
 
-def _bounded_int(digits: str, most: int) -> int:
+def bounded_int(digits: str, most: int) -> int:
     """The number that `digits` say, at most `most`; safe for any number of digits."""
     digits = digits.lstrip("0") or "0"
     return most if len(digits) > len(str(most)) else min(int(digits), most)

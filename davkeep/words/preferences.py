@@ -1,33 +1,29 @@
 """The Prefer field (RFC 7240)."""
 
-import re
+from davkeep.words.fields import bounded_int
+from davkeep.words.lists import pair, split
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_WORD = rf"(?:{_TOKEN}|{_QUOTED})"
-_PARAMETER = rf"{_TOKEN}(?:[ \t]*=[ \t]*{_WORD}?)?"
-
-#: One preference, with its parameters, which nobody here asks for.
-_PREFERENCE = re.compile(
-    rf"[ \t]*(?P<name>{_TOKEN})(?:[ \t]*=[ \t]*(?P<value>{_WORD})?)?"
-    rf"(?:[ \t]*;[ \t]*(?:{_PARAMETER})?)*[ \t]*"
-)
-
-#: A member of the list, up to its comma: quotes may hold one.
-_MEMBER = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
+#: The most seconds that `wait` is told apart from more, about 32 years.
+LONGEST_WAIT = 10**9 - 1
 
 
 def preferences(value: str | None) -> dict[str, str]:
     """Return what a Prefer field (None: absent) asks for: values by names in lower case.
 
-    Of a preference that is given twice the first counts; a malformed one is ignored; one without
-    a value has an empty one (section 2). Parameters are no preferences.
+    Of a preference that is given twice the first counts; a malformed one is ignored, and the whole
+    field where a quote is not closed; one without a value has an empty one (section 2). Parameters
+    are no preferences.
     """
     found: dict[str, str] = {}
-    for member in _MEMBER.findall(value or ""):
-        match = _PREFERENCE.fullmatch(member)
-        if match is not None:
-            found.setdefault(match["name"].lower(), _unquoted(match["value"] or ""))
+    try:
+        members = split(value or "", ",")
+    except ValueError:
+        return found
+    for member in members:
+        first, *parameters = split(member, ";")
+        preference = pair(first)
+        if preference is not None and all(pair(each) for each in parameters if each):
+            found.setdefault(*preference)
     return found
 
 
@@ -39,11 +35,8 @@ def prefers(value: str | None, wanted: str) -> bool:
 def wait_of(value: str | None) -> int | None:
     """How many seconds a Prefer field says its client would wait (section 4.3); None: not said.
 
-    What is no number of seconds is not said.
+    At most `LONGEST_WAIT`. What is no number of seconds is not said.
     """
     seconds = preferences(value).get("wait", "")
-    return int(seconds[:9]) if seconds.isascii() and seconds.isdigit() else None
-
-
-def _unquoted(word: str) -> str:
-    return re.sub(r"\\(.)", r"\1", word[1:-1]) if word.startswith('"') else word
+    is_number = seconds.isascii() and seconds.isdigit()
+    return bounded_int(seconds, LONGEST_WAIT) if is_number else None

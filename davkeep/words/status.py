@@ -37,6 +37,7 @@ _STATUS_OF_ERRNO: Mapping[int, int] = MappingProxyType(
         errno.EISDIR: 409,
         errno.ENOTEMPTY: 409,
         errno.EEXIST: 409,
+        errno.EFBIG: 413,
         errno.ENAMETOOLONG: 414,
         errno.EAGAIN: 503,
         errno.EMFILE: 503,
@@ -50,7 +51,6 @@ _STATUS_OF_ERRNO: Mapping[int, int] = MappingProxyType(
         errno.ETIMEDOUT: 503,
         errno.ENOSPC: 507,
         errno.EDQUOT: 507,
-        errno.EFBIG: 507,
         errno.EMLINK: 507,
     }
 )

@@ -21,15 +21,30 @@ class ThreadRefusedError(OSError):
 def start_thread(
     run: Callable[[], object], name: str, *, is_over: Callable[[], bool], pause: float = PAUSE
 ) -> threading.Thread:
-    """Start a daemon thread called ``name`` that makes ``run_lasting`` of the rest; return it.
+    """Start a thread that lives long: it makes `run_lasting` of all this. Return it.
 
     Raises ThreadRefusedError. Whoever keeps count of threads counts what this returns, and so
     never one that is not there.
     """
+    return _started(lambda: run_lasting(run, name, is_over=is_over, pause=pause), name)
 
-    def target() -> None:
-        run_lasting(run, name, is_over=is_over, pause=pause)
 
+def start_brief(run: Callable[[], object], name: str) -> threading.Thread:
+    """Start a thread that does one thing, and is over with it or with an exception, which is
+    logged. Raises ThreadRefusedError.
+    """
+
+    def once() -> None:
+        try:
+            run()
+        # The barrier of a thread: which exceptions a bug raises cannot be listed.
+        except Exception:
+            _log.exception("the thread %s met a bug", name)
+
+    return _started(once, name)
+
+
+def _started(target: Callable[[], None], name: str) -> threading.Thread:
     try:
         thread = threading.Thread(target=target, name=name, daemon=True)
         thread.start()

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from bench import busy, listing, parked, report, told  # noqa: E402  (found through the line above)
+from bench import appending, busy, listing, parked, ranged, report, told  # noqa: E402
 from bench.measures import MIB, Figure  # noqa: E402
 from bench.speed import judge  # noqa: E402
 
@@ -33,12 +33,16 @@ SMALL: list[Measurement] = [
     lambda folder: busy.measure(folder, busy.Size(15_000, changes=100, gets=300, rounds=3)),
     lambda folder: parked.measure(folder, parked.Size(500, 256 * MIB, slow=20, requests=300)),
     lambda folder: listing.measure(folder, listing.Size(1_000, pending=200, requests=50)),
+    lambda folder: ranged.measure(folder, ranged.Size(files=20, rounds=5)),
+    lambda folder: appending.measure(appending.Size(parts=20, rounds=3, times=4)),
     lambda folder: told.measure(folder, told.Size(3_000, rounds=5)),
 ]
 FULL: list[Measurement] = [
     lambda folder: busy.measure(folder, busy.Size(60_000, changes=100, gets=1000, rounds=5)),
     lambda folder: parked.measure(folder, parked.Size(2_000, 1024 * MIB, slow=50, requests=1000)),
     lambda folder: listing.measure(folder, listing.Size(1_000, pending=200, requests=200)),
+    lambda folder: ranged.measure(folder, ranged.Size(files=60, rounds=9)),
+    lambda folder: appending.measure(appending.Size(parts=80, rounds=3, times=2)),
     lambda folder: told.measure(folder, told.Size(9_000, rounds=15)),
 ]
 

@@ -306,3 +306,42 @@ def test_a_url_that_is_no_davkeep(server: Inside) -> None:
     """404 is told as what it is."""
     done = ops(f"{server.url}somewhere/")
     assert (done.returncode, "there is no davkeep" in done.stderr) == (1, True)
+
+
+# The number of rows
+
+
+def test_a_list_is_bounded(server: Inside) -> None:
+    """What is not over comes first, then the newest; it is said how many are left out."""
+    running = server.begin().operation
+    for _ in range(5):
+        server.ended()
+    rows = _rows(ops(server.url, "--limit", "3"))
+    assert len(rows) == 1 + 3 + 1
+    assert rows[3].split()[:2] == [running.id[:8], "running"]
+    assert rows[4] == "3 more, which --limit shows."
+    assert len(_rows(ops(server.url))) == 1 + 6
+    assert len(json.loads(ops("--json", "--limit", "2", server.url).stdout)) == 2
+    with server.wire() as wire:
+        answer = wire.ask("GET", "/.davkeep/operations?limit=2")
+    assert answer.fields["X-Total-Count"] == "6"
+    assert [each["state"] for each in json.loads(answer.body)] == ["succeeded", "running"]
+
+
+def test_drawing_does_not_grow_with_what_there_is(server: Inside) -> None:
+    """Of 2,000 operations as many are drawn as of any number, unless more are asked for."""
+    for _ in range(2000):
+        held = server.admit()
+        held._opened.set()
+        server.registry.begin(held.operation, 0.0)
+    for each in server._held:
+        assert each.operation.wait(DEADLINE)
+    rows = _rows(ops(server.url))
+    assert (len(rows), rows[-1]) == (1 + 100 + 1, "1,900 more, which --limit shows.")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1e3", "9" * 5000, "\u0661"])
+def test_limits_that_are_none(limit: str) -> None:
+    """One line and status 2."""
+    done = ops("--limit", limit, "http://localhost/")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

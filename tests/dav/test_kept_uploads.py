@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from davkeep.dav.uploads.sweeper import Sweeper
+from davkeep.dav.uploads.transfer import Transfer
 from davkeep.dav.uploads.uploads import KEPT, Uploads
 from davkeep.store.database import Database
 from davkeep.store.uploads import StoredUpload
@@ -195,16 +196,28 @@ def test_a_disk_that_is_not_there_at_the_start(world: World) -> None:
     assert world.standing() == (10, KEPT)
 
 
-def test_a_newer_request_goes_on(world: World) -> None:
-    """The older one, whose client may be dead, writes no more."""
+#: Everything by which a request can touch the file of its upload.
+TOUCHING: dict[str, Callable[[Transfer], object]] = {
+    "write": lambda transfer: transfer.write(b"z"),
+    "finish": lambda transfer: transfer.finish(),
+    "flush": lambda transfer: transfer.flush(),
+    "take back": lambda transfer: transfer.take_back(is_wrong=True),
+    "store": lambda transfer: transfer.tenure.hold_to_store(),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHING.values(), ids=TOUCHING)
+def test_a_newer_request_goes_on(world: World, touch: Callable[[Transfer], object]) -> None:
+    """The older one, whose client may be dead, can do nothing more, whatever it is about to do."""
     with world.transfer(0, b"x" * 10) as first:
         assert world.standing() == (10, KEPT)
         with world.transfer(5, b"y" * 5) as second:
-            for call in (lambda: first.write(b"z"), first.begin_commit):
-                with pytest.raises(Failure) as caught:
-                    call()
-                assert caught.value.status == 409
-            first.take_back(is_wrong=True)
+            # It has brought less than it was to.
+            first.part = ContentRange(0, 19, 100)
+            with pytest.raises(Failure) as caught:
+                touch(first)
+            assert caught.value.status == 409
+            first.is_over = True
             first.close()
             assert world.standing() == (10, KEPT)
             second.finish()
@@ -212,17 +225,29 @@ def test_a_newer_request_goes_on(world: World) -> None:
     assert hidden.read_bytes() == b"xxxxxyyyyy"
 
 
-def test_one_that_was_stopped_cuts_nothing(world: World) -> None:
-    """Its content ends early, and what the newer request wrote stays as it is."""
-    with world.transfer(0, b"x" * 10) as first, world.transfer(5, b"y" * 5) as second:
-        # It has brought less than it was to.
-        first.part = ContentRange(0, 19, 100)
-        with pytest.raises(Failure) as caught:
-            first.finish()
-        assert caught.value.status == 409
-        second.finish()
-    (hidden,) = world.hidden
-    assert hidden.read_bytes() == b"xxxxxyyyyy"
+def test_the_file_has_one_owner(world: World) -> None:
+    """The newer request has the very file of the older one, which is closed once."""
+    with world.transfer(0, b"x" * 10) as first:
+        with first.tenure.file() as file:
+            pass
+        with world.transfer(5, b"y" * 5) as second:
+            with second.tenure.file() as same:
+                assert same is file
+            first.close()
+            assert file.fd >= 0
+        assert file.fd == -1
+
+
+def test_a_file_that_another_program_cut(world: World) -> None:
+    """A part is not kept of which not everything is there, and what came before it stays."""
+    world.bring(0, b"x" * 10)
+    with world.transfer(10, b"y" * 10) as transfer:
+        (hidden,) = world.hidden
+        os.truncate(hidden, 15)
+        with pytest.raises(OSError, match="has not the size") as caught:
+            transfer.finish()
+        assert caught.value.errno == errno.EIO
+    assert world.standing() == (10, KEPT)
 
 
 def test_what_could_not_be_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +274,7 @@ def test_what_could_not_be_cut_off(world: World, monkeypatch: pytest.MonkeyPatch
 def test_while_it_is_stored(world: World) -> None:
     """423 for whoever would change it; after a commit that failed it can be tried again."""
     with world.transfer(0, b"x" * 10, 10) as transfer, world.share.entry(["file"]) as entry:
-        transfer.begin_commit()
+        transfer.tenure.hold_to_store()
         for call in (
             lambda: world.uploads.begin(entry, ANN, ContentRange(0, 9, 10)),
             lambda: world.uploads.abandon(entry, ANN),
@@ -267,7 +292,7 @@ def test_while_it_is_stored(world: World) -> None:
 def test_whoever_looks_while_it_is_stored_touches_nothing(world: World) -> None:
     """The file that is being replaced has the hidden name for a moment, and may yet come back."""
     with world.transfer(0, b"x" * 10, 10) as transfer:
-        transfer.begin_commit()
+        transfer.tenure.hold_to_store()
         (hidden,) = world.hidden
         hidden.rename(world.folder / "file")
         replaced = world.folder / hidden.name
@@ -314,7 +339,7 @@ def test_the_sweeper(world: World) -> None:
     sweeper = Sweeper(world.uploads, interval=0.01)
     sweeper.start()
     try:
-        assert world.stored.all() == []
+        until(lambda: not world.stored.all(), "the upload is dropped at once")
         world.bring(0, b"x" * 10)
         world.now += KEPT
         until(lambda: not world.stored.all(), "the upload is dropped")
@@ -326,9 +351,9 @@ def test_the_sweeper(world: World) -> None:
 def test_a_commit_from_what_was_kept(world: World) -> None:
     """The engine takes the file over where it is."""
     with world.transfer(0, b"x" * 10, 10) as transfer, world.share.entry(["file"]) as entry:
-        transfer.begin_commit()
+        arrived = transfer.tenure.hold_to_store()
         control = Control(transfer.name)
-        with Upload(entry, control, arrived=transfer.partial) as upload:
+        with Upload(entry, control, arrived=arrived) as upload:
             for _ in upload.commit():
                 pass
         transfer.is_over = True

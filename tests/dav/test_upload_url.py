@@ -85,8 +85,6 @@ def test_where_there_is_none(here: Place) -> None:
     for name in ("file", "tree", "missing/file"):
         assert here.ask("DELETE", upload_path(here.path(name))).status == 404
     assert here.ask("DELETE", upload_path(here.path(".davkeep-x"))).status == 403
-    for path in ("/.davkeep/uploads", "/.davkeep/uploads/"):
-        assert here.ask("GET", path).status == 404
 
 
 def test_two_owners_of_one_target(guarded: RunningServer, wire: Any) -> None:

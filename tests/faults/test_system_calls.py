@@ -281,7 +281,7 @@ PUTS = [
     Fault("open", "ENAMETOOLONG", f"{STAGED}$", 414),
     Fault("fsync", "EIO", STAGED, 500),
     Fault("open", "EMFILE", f"{STAGED}$", 503),
-    Fault("write", "EFBIG", STAGED, 507),
+    Fault("write", "EFBIG", STAGED, 413),
     Fault("renameat2", "EACCES", "/to$", 403),
     Fault("renameat2", "EMLINK", "/to$", 507),
     Fault("renameat2", "ESTALE", "/to$", 404),

@@ -122,7 +122,7 @@ class Running:
         """
         registry = self.site.registry
         until(lambda: not registry.unfinished(), "every operation is over")
-        for operation in list(registry._unclaimed._keys):
+        for operation in list(registry._unclaimed._kept):
             registry.delivered(operation)
         assert self._recovery.wait(DEADLINE)
 

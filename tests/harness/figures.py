@@ -20,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--model-examples", type=int, default=100, help="random sequences against the model"
     )
     group.addoption("--soak-seconds", type=float, default=20, help="how long the soak lasts")
+    group.addoption(
+        "--memory-seconds", type=float, default=6, help="how long memory is watched (3600: long)"
+    )
     group.addoption("--soak-seed", type=int, default=None, help="repeats a soak")
     group.addoption(
         "--robustness-report", type=Path, help="write the figures into this file, between its marks"

@@ -64,6 +64,11 @@ class Inside:
         """A new connection."""
         return Wire(self.host, self.port, agent=agent)
 
+    @property
+    def parked(self) -> int:
+        """How many connections are parked."""
+        return len(self._server.lot)
+
     def last(self) -> Operation:
         """The operation that was admitted last."""
         found: list[Operation] = self.registry.visible(lambda _: True)

@@ -131,3 +131,13 @@ server.document-root = "{folder}"
 server.errorlog = "{folder}/errors"
 proxy.server = ("" => (("host" => "127.0.0.1", "port" => {server}, "read-timeout" => {patience})))
 """
+
+#: With the rules that it has by itself.
+CACHING_VARNISH = """
+vcl 4.1;
+backend davkeep {{
+    .host = "127.0.0.1";
+    .port = "{server}";
+    .first_byte_timeout = {patience}s;
+}}
+"""

@@ -40,12 +40,17 @@ def offset(answer: Response) -> int:
 
 
 def begin_part(
-    server: RunningServer, path: str, fields: Mapping[str, str], length: int
+    server: RunningServer,
+    path: str,
+    fields: Mapping[str, str],
+    length: int,
+    *,
+    method: str = "PUT",
 ) -> socket.socket:
-    """Send the head of a PUT whose content has ``length`` bytes; the rest is the caller's."""
+    """Send the head of a request whose content has ``length`` bytes; the rest is the caller's."""
     lines = [f"{name}: {value}" for name, value in fields.items()]
     head = "\r\n".join(
-        [f"PUT {path} HTTP/1.1", f"Host: {server.host}", f"Content-Length: {length}", *lines]
+        [f"{method} {path} HTTP/1.1", f"Host: {server.host}", f"Content-Length: {length}", *lines]
     )
     sock = socket.create_connection((server.host, server.port), DEADLINE)
     sock.sendall(f"{head}\r\n\r\n".encode())

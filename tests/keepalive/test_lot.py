@@ -10,7 +10,8 @@ import pytest
 
 from davkeep.keepalive import Action, Step
 from davkeep.keepalive.exchange import IncompleteBody, Waiting
-from davkeep.keepalive.lot import HEAP_SLACK, RETRY_AFTER, Interims, Parked, ParkingLot
+from davkeep.keepalive.lot import HEAP_SLACK, RETRY_AFTER, ParkingLot
+from davkeep.keepalive.parked import Arrival, IllegalStage, Interims, Parked, Stage
 from davkeep.words.interim import PROCESSING
 
 
@@ -51,6 +52,11 @@ class Conn:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         self.client.settimeout(10)
         self.peer = "client"
+
+    def arrival(self):
+        with contextlib.suppress(BlockingIOError):
+            return Arrival.BYTES if self.socket.recv(1, socket.MSG_PEEK) else Arrival.END
+        return Arrival.NOTHING
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -409,6 +415,7 @@ def test_as_a_thread():
     for conn in conns:
         waiting = Waiting(callbacks.append, list, disconnected=lambda: gone.append(1))
         lot.park(Parked(conn, waiting, Interims(0.0)))
+    assert lot.flush(10)
     assert not delivered.is_set()
     callbacks[0]()
     assert delivered.wait(10)
@@ -434,3 +441,112 @@ def test_incomplete_body_is_a_connection_error():
     error = IncompleteBody("the body ended early", 408)
     assert isinstance(error, ConnectionError)
     assert (str(error), error.status, error.errno) == ("the body ended early", 408, None)
+
+
+def test_who_leaves_before_the_wait_is_subscribed_to(yard):
+    """A client that is gone when its connection is parked: whoever made the wait is first given
+    the callback and then told, so nothing keeps what was told to go.
+    """
+    conn = Conn()
+    yard.conns.append(conn)
+    told = []
+    waiting = Waiting(
+        lambda _: told.append("subscribed"), list, disconnected=lambda: told.append("gone")
+    )
+    conn.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    conn.client.close()
+    yard.lot.park(Parked(conn, waiting, Interims(0.0)))
+    assert told == []
+    yard.lot.turn(0)
+    yard.lot.turn(5)
+    assert told == ["subscribed", "gone"]
+
+
+@pytest.mark.parametrize("first", ["wake", "departure"])
+def test_a_wait_ends_once(yard, first):
+    """Of a wake and a departure that come together, one ends the wait, and the other does
+    nothing.
+    """
+    entry = yard.park()
+    entry.connection.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if first == "wake":
+        yard.callbacks[0]()
+        yard.lot._take_messages()
+    entry.connection.client.close()
+    yard.lot.turn(0.05)
+    yard.callbacks[0]()
+    yard.lot.turn(0)
+    ends = ([entry.connection], []) if first == "wake" else ([], [entry.connection])
+    assert (yard.delivered, yard.gone) == ends
+    assert entry.stage is (Stage.RETURNED if first == "wake" else Stage.LOST)
+
+
+def test_a_second_end_is_a_fault():
+    """Stages are a table: what is over ends no second time."""
+    entry = Parked(None, Waiting(list, list), Interims(0.0))
+    entry.enter(Stage.LOST)
+    for stage in Stage:
+        with pytest.raises(IllegalStage):
+            entry.enter(stage)
+
+
+def test_a_wake_before_the_flush_counts(yard):
+    """What is over when it is parked was handed back when the lot says that it is flushed."""
+    lot = ParkingLot(yard.delivered.append)
+    conn = Conn()
+    yard.conns.append(conn)
+    lot.park(Parked(conn, Waiting(lambda callback: callback(), list), Interims(0.0)))
+    lot.start()
+    assert lot.flush(10)
+    assert yard.delivered == [conn]
+    lot.stop()
+
+
+def _leaving(yard, conn=None):
+    """Park a connection whose wait ends with what its client sends."""
+    entry = yard.park(conn=conn)
+    yard.callbacks.pop()()
+    yard.lot.turn(0)
+    yard.delivered.clear()
+    entry.waiting.ends_with_client = True
+    again = Parked(entry.connection, entry.waiting, entry.interims)
+    yard.lot.park(again)
+    yard.lot.turn(0)
+    return again
+
+
+@pytest.mark.parametrize("leave", ["close", "shutdown"])
+def test_the_last_byte_ends_a_wait(yard, leave):
+    """Where the work ends with its client, a close and a half-close are departures, with nothing
+    written.
+    """
+    entry = _leaving(yard)
+    client = entry.connection.client
+    client.close() if leave == "close" else client.shutdown(socket.SHUT_WR)
+    yard.lot.turn(5)
+    assert yard.gone == [entry.connection]
+    assert yard.delivered == []
+
+
+def test_the_next_request_keeps_the_wait(yard):
+    """A client that has asked for more before its last byte wants the answers, and is not watched
+    any more.
+    """
+    entry = _leaving(yard)
+    entry.connection.client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    entry.connection.client.shutdown(socket.SHUT_WR)
+    yard.lot.turn(5)
+    assert yard.lot._epoll.poll(0) == []
+    assert yard.gone == []
+    assert entry.connection.socket.recv(3) == b"GET"
+
+
+def test_what_is_over_is_let_go(yard):
+    """The heap does not keep connections until moments at which nothing is to be done any more."""
+    for _ in range(5 * HEAP_SLACK):
+        yard.park(deadline=yard.clock.now + 1e6)
+    for callback in yard.callbacks:
+        callback()
+    yard.lot.turn(0)
+    assert len(yard.delivered) == 5 * HEAP_SLACK
+    assert len(yard.lot._heap) <= HEAP_SLACK

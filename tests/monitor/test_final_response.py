@@ -42,7 +42,7 @@ def test_a_replay_is_framed_as_any_response(server: Inside, outcome: Outcome) ->
         assert set(outcome.fields) <= {
             (name.replace("Etag", "ETag"), value) for name, value in answer.fields.items()
         }
-        assert answer.fields["Cache-Control"] == "private, no-cache"
+        assert answer.fields["Cache-Control"] == "no-store"
         assert "Transfer-Encoding" not in answer.fields
     assert answers[0].body == answers[2].body
     assert answers[1].body == b""

@@ -223,3 +223,37 @@ def test_nothing_in_the_data_ends_it() -> None:
     """Line ends and characters beyond ASCII are escaped."""
     block = encode("end", {"explanation": "a\nb\r\u2028ä"}, Position("e", 7))
     assert block == b'id: e-7\nevent: end\ndata: {"explanation":"a\\nb\\r\\u2028\\u00e4"}\n\n'
+
+
+def test_a_removal_that_fails_is_made_up_for(
+    registry: Registry, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be told for want of memory is told by the next look, and nothing stays."""
+    registry.add()
+    told = news.newest(100.0)
+    registry.known.clear()
+    with monkeypatch.context() as short:
+        short.setattr("davkeep.monitor.news.encode", _no_memory)
+        with pytest.raises(MemoryError):
+            news.newest(101.0)
+    events, _ = news.since(told, ANN, 102.0)
+    assert [event.name for event in events] == ["removed"]
+    assert len(news._looked) == 1
+
+
+def test_a_look_that_fails_leaves_nothing(
+    registry: Registry, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation of which nothing could be told, and that is gone, is in no table."""
+    registry.add()
+    with monkeypatch.context() as short:
+        short.setattr("davkeep.monitor.news.encode", _no_memory)
+        with pytest.raises(MemoryError):
+            news.newest(100.0)
+    registry.known.clear()
+    news.newest(101.0)
+    assert list(news._looked) == [""]
+
+
+def _no_memory(*_: object) -> bytes:
+    raise MemoryError

@@ -137,7 +137,7 @@ def test_how_the_list_is_sent(inside: Start) -> None:
     user, held = Onlooker(server.url), server.ended()
     looked = user.ask("GET", OPERATIONS)
     assert looked.headers["Content-Type"] == "application/json"
-    assert looked.headers["Cache-Control"] == "private, no-cache"
+    assert looked.headers["Cache-Control"] == "no-store"
     head = user.ask("HEAD", OPERATIONS)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["ETag"] == looked.headers["ETag"]

@@ -227,9 +227,9 @@ def test_head(server: Inside, user: Onlooker) -> None:
 
 
 def test_caching(server: Inside, user: Onlooker) -> None:
-    """It may be kept by its user alone, and has to be asked for again."""
+    """Nothing keeps it, and what does all the same tells users and types apart."""
     fields = user.look(server.begin().operation.id).headers
-    assert fields["Cache-Control"] == "private, no-cache"
+    assert fields["Cache-Control"] == "no-store"
     assert {"Accept", "Authorization"} <= {each.strip() for each in fields["Vary"].split(",")}
 
 
@@ -241,7 +241,7 @@ def test_entity_tags(server: Inside, user: Onlooker) -> None:
     for _ in range(2):
         same = user.look(id, If_None_Match=f'"x", W/{seen[0]}')
         assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", seen[0])
-        assert same.headers["Cache-Control"] == "private, no-cache"
+        assert same.headers["Cache-Control"] == "no-store"
     server.registry.begin(held.operation, 0.0)
     held.wait_until_begun()
     seen.append(user.look(id, If_None_Match=seen[0]).headers["ETag"])
@@ -264,3 +264,54 @@ def test_expired(inside: Start) -> None:
     assert user.look(id, "/response").status_code == 410
     assert user.cancel(id).status_code == 410
     assert user.list() == []
+
+
+# Conditions
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"If_Match": '"x"'}, 412),
+        ({"If_Match": "{weak}"}, 412),
+        ({"If_Match": "*", "If_None_Match": '"x", {etag}'}, 412),
+        ({"If_None_Match": "*"}, 412),
+        ({"If_Match": "x"}, 400),
+        ({"If_None_Match": "{etag}, x"}, 400),
+        ({"If_Match": '"x", {etag}'}, 202),
+        ({"If_Match": "*"}, 202),
+        ({"If_None_Match": '"x"'}, 202),
+        # It has no date of modification, so there is nothing to compare these with.
+        ({"If_Unmodified_Since": "Thu, 01 Jan 1970 00:00:00 GMT"}, 202),
+        ({"If_Modified_Since": "Thu, 01 Jan 1970 00:00:00 GMT"}, 202),
+    ],
+)
+def test_a_cancel_on_a_condition(
+    server: Inside, user: Onlooker, fields: dict[str, str], status: int
+) -> None:
+    """With a false one, or a malformed one, nothing is cancelled (RFC 9110 13.1, 13.2.2)."""
+    held = server.admit()
+    etag = user.look(held.operation.id).headers["ETag"]
+    filled = {name: text.format(etag=etag, weak=f"W/{etag}") for name, text in fields.items()}
+    answer = user.cancel(held.operation.id, **filled)
+    assert answer.status_code == status
+    asked = held.operation.is_being_cancelled or held.operation.state is State.CANCELLED
+    assert asked is (status == 202)
+
+
+def test_a_condition_does_not_hide_what_is_refused_anyway(server: Inside, user: Onlooker) -> None:
+    """Who is too late, or another site, is told so, whatever the conditions say (13.2.1)."""
+    over = server.ended().operation.id
+    assert user.cancel(over, If_Match='"x"').status_code == 409
+    assert user.cancel(server.admit().operation.id, If_Match='"x"', Cookie="a=b").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["", "/{id}", "/{id}/job"])
+def test_a_look_on_a_condition(server: Inside, user: Onlooker, path: str) -> None:
+    """412 for another entity tag, which precedes If-None-Match; OPTIONS heeds none."""
+    url = OPERATIONS + path.format(id=server.ended().operation.id)
+    etag = user.ask("GET", url).headers["ETag"]
+    assert user.ask("GET", url, If_Match='"x"', If_None_Match=etag).status_code == 412
+    assert user.ask("GET", url, If_Match=etag, If_None_Match=etag).status_code == 304
+    assert user.ask("HEAD", url, If_None_Match="*").status_code == 304
+    assert user.ask("OPTIONS", url, If_Match='"x"').status_code == 200

@@ -1,3 +1,4 @@
+import errno
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -64,9 +65,8 @@ def test_a_repeat_joins_while_it_runs_and_begins_anew_after(registry: Registry) 
         RepeatKey("ann", "COPY", "/x", "/b"),
         RepeatKey("ann", "COPY", "/a", "/x"),
         RepeatKey("ann", "COPY", "/a", "/b", depth="0"),
-        RepeatKey("ann", "COPY", "/a", "/b", overwrite="F"),
-        RepeatKey("ann", "COPY", "/a", "/b", if_="(<urn:x>)"),
-        RepeatKey("ann", "COPY", "/a", "/b", if_match='"x"'),
+        RepeatKey("ann", "COPY", "/a", "/b", overwrite="f"),
+        RepeatKey("ann", "COPY", "/a", "/b", conditions=("(<urn:x>)", None)),
         RepeatKey("ann", "COPY", "/a", "/b", digest="x"),
         RepeatKey("", "COPY", "/a", "/b", address="10.0.0.1"),
     ],
@@ -212,6 +212,57 @@ def test_a_result_that_nobody_got_expires(registry: Registry, bench: Any) -> Non
     assert registry.equal(KEY) is operation
     bench.clock.advance(1.0)
     assert registry.equal(KEY) is None
+
+
+def test_what_does_not_stand_any_more_is_not_told(registry: Registry, tree: Any) -> None:
+    """It is looked at without a lock, once it is over, and what is dropped once stays so."""
+    standing, looked = [True], []
+
+    def stands(outcome: Outcome) -> bool:
+        # Neither lock is held: others go on meanwhile.
+        registry.reservations.reserve("other", [(tree.place("/x"), Mode.TOUCH)])
+        registry.reservations.release("other")
+        assert registry.unfinished() == []
+        looked.append(outcome)
+        return standing[0]
+
+    operation = registry.admit(KEY, [], _work, _conclude, stands=stands)
+    assert registry.equal(KEY) is operation
+    assert looked == []
+    registry.begin(operation, DEADLINE)
+    assert registry.equal(KEY) is operation
+    assert registry.admit(KEY, [], _work, _conclude) is operation
+    assert looked == [operation.outcome] * 2
+    standing[0] = False
+    assert registry.admit(KEY, [], _work, _conclude) is not operation
+
+
+def test_a_failure_is_told_whatever_is_there(registry: Registry) -> None:
+    """It promises nothing that could have been undone."""
+
+    def fails(_: Any) -> Outcome:
+        return Outcome(507)
+
+    operation = registry.admit(KEY, [], _work, fails, stands=lambda _: False)
+    registry.begin(operation, DEADLINE)
+    assert registry.equal(KEY) is operation
+
+
+def test_what_cannot_be_looked_at_is_an_error(registry: Registry) -> None:
+    """A repeat gets that error, and the result is there for a later one."""
+    broken = [True]
+
+    def stands(_: Outcome) -> bool:
+        if broken.pop():
+            raise OSError(errno.EIO, "not at present")
+        return True
+
+    operation = registry.admit(KEY, [], _work, _conclude, stands=stands)
+    registry.begin(operation, DEADLINE)
+    with pytest.raises(OSError, match="not at present"):
+        registry.equal(KEY)
+    broken[:] = [False]
+    assert registry.equal(KEY) is operation
 
 
 @pytest.mark.parametrize("end", [Operation.cancel, Operation.abandon])

@@ -336,6 +336,7 @@ def test_second_hold_is_refused(house):
 
     house.route("/slow", app)
     assert house.connect().send("COPY /slow HTTP/1.1", "Host: x").answer().status == 500
+    assert gate.departures == 1
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc")

@@ -12,7 +12,6 @@ import pytest
 from davkeep.control import Control
 from davkeep.control.asking import ask
 from davkeep.dav.uploads import sweeper
-from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive.lot import ParkingLot
 from davkeep.operations import counting, gate
 from davkeep.operations.counting import Counting
@@ -35,7 +34,7 @@ CALLED: tuple[tuple[type, str], ...] = (
     (Lanes, "_next_of"),
     (_Call, "make"),
     (Counting, "turn"),
-    (Uploads, "expire"),
+    (sweeper.Sweeper, "_look"),
     (ParkingLot, "_take_due"),
     (Lingering, "_admit"),
     (Pool, "take"),
@@ -97,7 +96,7 @@ def bugs(monkeypatch: pytest.MonkeyPatch) -> Bugs:
     monkeypatch.setattr(gate, "BUSY", 2.0)
     monkeypatch.setattr(gate, "LOOK", 0.0)
     monkeypatch.setattr(counting, "COUNT_AFTER", 0.0)
-    monkeypatch.setattr(sweeper.Sweeper.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(sweeper.Sweeper.__init__, "__defaults__", ((), 0.05))
     return bugs
 
 

@@ -115,6 +115,20 @@ def test_idle_folders_are_dropped(database: Database, monkeypatch: pytest.Monkey
     assert _paths(journal) == [b"/share/busy"]
 
 
+def test_folders_that_move_are_dropped_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection that is made, uploaded into and moved away, again and again, leaves no more
+    than others do.
+    """
+    monkeypatch.setattr(journal_module, "IDLE_FOLDERS", 4)
+    journal = Journal(database)
+    for number in range(20):
+        journal.end_upload(journal.begin_upload(_folder(b"a")))
+        journal.follow(b"/share/a", b"/share/gone%d" % number)
+    assert len(_paths(journal)) <= 6
+
+
 def test_only_folders_of_an_earlier_process_are_forgotten(database: Database, folder: Path) -> None:
     """What this process has noted again since is kept."""
     journal = Journal(database)

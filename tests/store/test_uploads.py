@@ -21,15 +21,14 @@ def test_one_for_each_owner_and_path(uploads: Uploads) -> None:
     """Another user, and an anonymous one elsewhere, have their own."""
     rows = [upload("1"), upload("2", principal="ben"), upload("3", b"/a/f2")]
     rows += [upload("4", principal="", address="::1"), upload("5", principal="", address="::2")]
-    for row in rows:
-        uploads.add(row)
+    assert all(uploads.add(row) for row in rows)
     assert sorted(uploads.all(), key=lambda row: row.name) == rows
     for row in rows:
         assert uploads.find(row.path, row.principal, row.address) == row == uploads.get(row.name)
     assert uploads.find(b"/a/file", "carl", "") is None
-    uploads.add(upload("6"))
-    assert uploads.get("1") is None
-    assert uploads.find(b"/a/file", "anna", "") == upload("6")
+    assert not uploads.add(upload("6"))
+    assert uploads.get("6") is None
+    assert uploads.find(b"/a/file", "anna", "") == upload("1")
 
 
 def test_what_changes(uploads: Uploads) -> None:
@@ -40,6 +39,20 @@ def test_what_changes(uploads: Uploads) -> None:
     found = uploads.get("1")
     assert found is not None
     assert (found.inode, found.touched) == (str(2**64 - 1), 5.5)
+    uploads.copied("1", "7")
+    uploads.keep("1", 8, 6.5, durable=True)
+    found = uploads.get("1")
+    assert found is not None
+    assert (found.arrived, found.touched) == (8, 6.5)
+    assert found.is_of("7")
+    assert found.is_of(str(2**64 - 1))
+    uploads.made("1", "7")
+    uploads.found("1", 9)
+    found = uploads.get("1")
+    assert found is not None
+    assert (found.arrived, found.touched, found.copy) == (9, 6.5, None)
+    assert not found.is_of(str(2**64 - 1))
+    assert not found.is_of(None)
     uploads.remove("1")
     uploads.remove("1")
     assert uploads.all() == []

@@ -24,10 +24,10 @@ def patched(world: Any, content: bytes, position: int, *, spool: Path | None = N
     """Patch ``f`` and return what was used."""
     with (
         world.entry("f") as entry,
-        Patch(entry, world.control, str(spool) if spool else None) as patch,
+        Patch(entry, world.control, partial(at, position), str(spool) if spool else None) as patch,
     ):
         patch.write(content)
-        world.drive(patch.commit(partial(at, position)))
+        world.drive(patch.commit())
         return patch
 
 
@@ -95,9 +95,9 @@ def test_a_reader_sees_the_old_file_until_the_end(world: Any) -> None:
 
 def _interrupted(world: Any, count: int) -> bool:
     """Take ``count`` steps and close; False if they ended before."""
-    with world.entry("f") as entry, Patch(entry, world.control) as patch:
+    with world.entry("f") as entry, Patch(entry, world.control, partial(at, 2)) as patch:
         patch.write(b"----")
-        steps = patch.commit(partial(at, 2))
+        steps = patch.commit()
         try:
             for _ in range(count):
                 next(steps)
@@ -116,19 +116,25 @@ def test_a_large_file_is_bulk_work(world: Any) -> None:
 
 
 def test_a_place_that_is_refused(world: Any, fds: Callable[[], list[str]]) -> None:
-    """What says where the part goes may refuse; nothing has changed then."""
+    """What says where the part goes may refuse, at first or later; nothing has changed then."""
     world.make({"f": b"old"})
-    before, opened = world.snapshot(), fds()
+    opened, answers = fds(), [0]
 
     def refuse(size: int) -> int:
-        raise Failure(416)
+        if not answers:
+            raise Failure(416)
+        return answers.pop()
 
-    with world.entry("f") as entry, Patch(entry, world.control) as patch:
-        patch.write(b"x")
+    with world.entry("f") as entry:
+        with Patch(entry, world.control, refuse) as patch:
+            patch.write(b"x")
+            (world.folder / "f").write_bytes(b"new")
+            with pytest.raises(Failure):
+                world.drive(patch.commit())
         with pytest.raises(Failure):
-            world.drive(patch.commit(refuse))
-    assert world.snapshot() == before
-    assert fds() == opened
+            Patch(entry, world.control, refuse)
+    assert (world.folder / "f").read_bytes() == b"new"
+    assert (os.listdir(world.folder), fds()) == (["f"], opened)
 
 
 def test_the_longest_file_there_is_not(world: Any) -> None:
@@ -156,8 +162,8 @@ def test_a_full_disk(new_world: Callable[..., Any], small_tmpfs: Path) -> None:
 def test_a_file_that_is_gone(world: Any) -> None:
     """404, and nothing is made."""
     world.make({"f": b"old"})
-    with world.entry("f") as entry, Patch(entry, world.control) as patch:
+    with world.entry("f") as entry, Patch(entry, world.control, partial(at, 0)) as patch:
         (world.folder / "f").unlink()
         with pytest.raises(FileNotFoundError):
-            world.drive(patch.commit(partial(at, 0)))
+            world.drive(patch.commit())
     assert world.snapshot() == {}

@@ -13,6 +13,7 @@ import requests
 from harness.dav import LOCK
 from harness.server import DEADLINE, RunningServer, Serve
 from harness.trees import contents, plant
+from harness.uploads import put_part, upload_path
 from harness.waiting import until
 from harness.wire import Response, Wire
 
@@ -234,3 +235,20 @@ def test_a_job_of_owncloud_can_be_followed(serve: Serve, root: Path, wire: Any) 
     )
     assert contents(root / "b") == contents(root / "a")
     assert client.ask("PUT", job).status == 405
+
+
+@pytest.mark.parametrize("begin", [0, 5])
+def test_the_last_part_of_an_upload(serve: Serve, wire: Any, begin: int) -> None:
+    """Its 202 says that all has arrived; that of a part before it says that more is to come."""
+    client: Wire = wire(serve())
+    content = b"0123456789"
+    if begin:
+        kept = put_part(client, "/file", content, 0, begin, ASYNC)
+        assert (kept.status, kept.fields["Upload-Complete"]) == (202, "?0")
+        assert (kept.fields["Upload-Offset"], kept.fields["Upload-Length"]) == ("5", "10")
+        assert kept.fields["Location"] == upload_path("/file")
+    response = put_part(client, "/file", content, begin, 10, ASYNC)
+    assert _identifier(response)
+    assert response.fields["Upload-Complete"] == "?1"
+    assert response.fields["Upload-Offset"] == response.fields["Upload-Length"] == "10"
+    until(lambda: client.ask("GET", "/file").body == content, "it is stored")

@@ -97,7 +97,7 @@ def test_an_operation_up_to_its_end(inside: Start, follow: Any) -> None:
     assert stream.status == 200
     expected = {
         "Content-Type": "text/event-stream",
-        "Cache-Control": "no-cache",
+        "Cache-Control": "no-store",
         "X-Accel-Buffering": "no",
         "X-Content-Type-Options": "nosniff",
     }

@@ -122,9 +122,12 @@ def test_a_repeat_joins(
     "other",
     [
         {"Depth": "0"},
-        {"Overwrite": "T"},
+        {"Overwrite": "F"},
         {"If": "(Not <urn:no-lock>)"},
         {"If-Match": "*"},
+        {"If-None-Match": '"another"'},
+        {"If-Modified-Since": "Thu, 26 Nov 2026 09:00:00 GMT"},
+        {"If-Unmodified-Since": "Fri, 31 Dec 9999 23:59:59 GMT"},
         as_user("bob"),
     ],
 )
@@ -137,6 +140,38 @@ def test_another_request_does_not_join(
         one.send("COPY", "/disk/a", fields)
         assert one.interim() == 102
         assert two.ask("COPY", "/disk/a", fields | other).statuses == [423]
+        assert one.response().status == 201
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"Depth": "infinity", "Overwrite": "T"}),
+        ({"Depth": "Infinity"}, {"Depth": "INFINITY"}),
+        ({"Overwrite": "t"}, {}),
+    ],
+)
+def test_what_means_the_same_joins(
+    server: RunningServer, disk: Path, wire: Any, one: dict[str, str], other: dict[str, str]
+) -> None:
+    """An absent Depth is ``infinity`` and an absent Overwrite ``T``, however they are spelled."""
+    fields = {**as_user("ann"), "Destination": f"{server.url}disk/b"}
+    with wire(server, agent=AGENT) as first, wire(server, agent=AGENT) as second:
+        first.send("COPY", "/disk/a", fields | one)
+        assert first.interim() == 102
+        second.send("COPY", "/disk/a", fields | other)
+        assert [first.response().status, second.response().status] == [201, 201]
+    assert len(contents(disk / "b")) == len(contents(disk / "a"))
+
+
+def test_what_is_malformed_joins_nothing(server: RunningServer, disk: Path, wire: Any) -> None:
+    """It is refused as ever while an equal request, but for that, runs."""
+    fields = {**as_user("ann"), "Destination": f"{server.url}disk/b"}
+    with wire(server, agent=AGENT) as one, wire(server, agent=AGENT) as two:
+        one.send("COPY", "/disk/a", fields)
+        assert one.interim() == 102
+        for malformed in ({"Depth": ""}, {"Depth": "1"}, {"Overwrite": "yes"}):
+            assert two.ask("COPY", "/disk/a", fields | malformed).statuses == [400]
         assert one.response().status == 201
 
 
@@ -179,6 +214,74 @@ def test_a_repeat_gets_the_result_that_nobody_got(
         assert client.ask(method, "/disk/a", fields).status == status
         assert identity is None or made.stat().st_ino == identity
         assert client.ask(method, "/disk/a", fields).status == later
+
+
+@pytest.mark.parametrize(
+    ("method", "destination", "later"),
+    [("COPY", "disk/d", 201), ("MOVE", "memory/d", 404), ("MOVE", "memory/d", 204)],
+)
+def test_a_success_that_does_not_stand_any_more_is_not_told(
+    server: RunningServer,
+    disk: Path,
+    memory: Path,
+    wire: Any,
+    method: str,
+    destination: str,
+    later: int,
+) -> None:
+    """Whose destination was removed past the server, or whose source is back, is a new request."""
+    fields = as_user("ann") | {"Destination": f"{server.url}{destination}"}
+    _leave_unanswered(server, wire, method, fields)
+    made = (memory / "share" if method == "MOVE" else disk) / "d"
+    if later == 204:
+        plant(disk / "a", 1)
+    else:
+        shutil.rmtree(made)
+    with wire(server, agent=SILENT) as client:
+        assert client.ask(method, "/disk/a", fields).status == later
+    assert made.exists() is (later != 404)
+    if made.exists():
+        shutil.rmtree(made)
+
+
+def test_a_delete_whose_target_is_back_is_done_again(
+    server: RunningServer, disk: Path, wire: Any
+) -> None:
+    """It was removed, and somebody made it anew past the server."""
+    _leave_unanswered(server, wire, "DELETE", as_user("ann"))
+    plant(disk / "a", 1)
+    with wire(server, agent=SILENT) as client:
+        assert client.ask("DELETE", "/disk/a", as_user("ann")).status == 204
+    assert not (disk / "a").exists()
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_bytes(b"other")])
+def test_a_put_whose_file_was_changed_is_done_again(
+    server: RunningServer, disk: Path, memory: Path, wire: Any, change: Any
+) -> None:
+    """The ETag of the first result would name a content that is not there."""
+    body = b"x" * 2**19
+    with wire(server, agent=SILENT) as client:
+        client.send("PUT", "/disk/new", as_user("ann"), body)
+        until(lambda: server.staging(disk), "the commit has begun")
+    with wire(server, agent=SILENT) as client:
+        until(lambda: _are_over(client), "the work is done")
+        change(disk / "new")
+        answer = client.ask("PUT", "/disk/new", as_user("ann"), body)
+        stored = client.ask("GET", "/disk/new", as_user("ann"))
+    assert answer.fields["Etag"] == stored.fields["Etag"]
+    assert stored.body == body
+
+
+def _leave_unanswered(
+    server: RunningServer, wire: Any, method: str, fields: dict[str, str]
+) -> None:
+    """Have ``/disk/a`` copied, moved or removed for a client that goes before it is told."""
+    with wire(server, agent=SILENT) as onlooker:
+        with wire(server, agent=SILENT) as client:
+            client.send(method, "/disk/a", fields)
+            until(lambda: not _are_over(onlooker), "it runs")
+        until(lambda: _are_over(onlooker), "the work is done")
 
 
 def _are_over(client: Wire) -> bool:

@@ -19,6 +19,7 @@ from harness.dav import LOCK, setting
 from harness.disks import folder_in_memory
 from harness.server import RunningServer
 from harness.trees import plant
+from harness.waiting import until
 from harness.wire import Response, Wire
 
 #: Seconds that a conflicting request waits before its 423.
@@ -276,6 +277,12 @@ class Scene:
             fields = ANN if self.running == "DELETE" else ANN | destination
             client.send(self.running.split()[0], self._urls[0] + "p/a", fields)
         assert client.interim() == 102
+        if self.running == "DELETE":
+            until(self._is_out_of_sight, "its effective point")
+
+    def _is_out_of_sight(self) -> bool:
+        with Wire(self.server.host, self.server.port) as ann:
+            return ann.ask("HEAD", self._urls[0] + "p/a", ANN).status == 404
 
     def ask(self) -> Response:
         """Bob's request; or that of a LOCK of Bob or Ann, with its depth."""

@@ -189,10 +189,11 @@ def test_while_it_is_being_stored(serve: Serve, root: Path, wire: Any, elsewhere
 
 @pytest.fixture
 def small(tmp_path: Path) -> Any:
-    """A disk with room for 2 MiB, of which a file takes half."""
+    """A disk of 4 MiB with room for 2 MiB, of which a file takes half."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
-    with mounted(tmp_path / "small", "2m") as folder:
+    with mounted(tmp_path / "small", "4m") as folder:
+        (folder / "taken").write_bytes(b"t" * (2 << 20))
         (folder / "file").write_bytes(b"o" * 1_000_000)
         yield folder
 
@@ -227,7 +228,7 @@ def test_a_plain_put_on_a_full_disk(serve: Serve, small: Path) -> None:
         with Wire(server.host, server.port) as client:
             assert client.ask("PUT", path, {}, CONTENT).status == 507
     assert (small / "file").read_bytes() == b"o" * 1_000_000
-    assert sorted(os.listdir(small)) == ["file", "other"]
+    assert sorted(os.listdir(small)) == ["file", "other", "taken"]
     until(lambda: server.descriptors <= opened, "every descriptor is closed")
 
 

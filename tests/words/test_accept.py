@@ -31,6 +31,10 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
         ("text/html;q=1.0000", "application/json"),
         ("html", "application/json"),
         (",,text/html,;q=1,", "text/html"),
+        ('text/html;x=", application/json;q=0"', "text/html"),
+        ('text/html;x=";q=0", application/json;q=0.5', "text/html"),
+        # Nobody knows what is in the quotes.
+        ('text/html;x="', "application/json"),
     ],
 )
 def test_the_media_type_that_is_wanted_most(value: str | None, expected: str) -> None:

@@ -24,6 +24,10 @@ from davkeep.words.preferences import preferences, prefers, wait_of
         ("wait==3, respond-async", {"respond-async": ""}),
         ("@, ,;, respond-async", {"respond-async": ""}),
         ("two words, respond-async", {"respond-async": ""}),
+        ("respond-async;@, wait=1", {"wait": "1"}),
+        # Without the end of a quote nobody knows what is in it.
+        ('x="a, wait=7', {}),
+        ('respond-async, x="a\\", wait=7', {}),
     ],
 )
 def test_preferences(field: str | None, expected: dict[str, str]) -> None:
@@ -41,6 +45,10 @@ def test_a_parameter_is_no_preference() -> None:
         ("wait=0", 0),
         ('wait="3"', 3),
         ("wait=99999999999999999999", 999999999),
+        ("wait=" + "9" * 60_000, 999999999),
+        ("wait=000000000000000000010", 10),
+        ("wait=" + "0" * 60_000 + "10", 10),
+        ('wait=5, respond-async;x="', None),
         ("wait", None),
         ("wait=", None),
         ("wait=soon", None),

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from davkeep.words.threads import run_lasting, start_thread
+from davkeep.words.threads import run_lasting, start_brief, start_thread
 
 DEADLINE = 10.0
 
@@ -54,3 +54,16 @@ def test_a_pause_ends_with_the_stop() -> None:
     over.set()
     thread.join(DEADLINE)
     assert not thread.is_alive()
+
+
+def test_a_brief_thread_is_over_with_its_bug(caplog: pytest.LogCaptureFixture) -> None:
+    """What was to be done once is not done again."""
+    runs: list[int] = []
+
+    def run() -> None:
+        runs.append(1)
+        raise ValueError("odd")
+
+    start_brief(run, "davkeep-x").join(DEADLINE)
+    assert runs == [1]
+    assert "the thread davkeep-x met a bug" in caplog.text

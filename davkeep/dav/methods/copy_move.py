@@ -11,9 +11,10 @@ from davkeep.dav.answers import Reply
 from davkeep.dav.checks import LockCheck, check_conditions, refuse_roots
 from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
+from davkeep.dav.repeats import Target, is_made, is_moved, key_of
 from davkeep.dav.request import Request
-from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
+from davkeep.dav.uploads.along import Along
 from davkeep.operations import Ending, Mode, Operation, Outcome, RepeatKey
 from davkeep.store.database import StoreError
 from davkeep.trees.bulk import is_bulk
@@ -25,7 +26,6 @@ from davkeep.trees.share import Entry, Kind, Place, kind_of
 from davkeep.trees.steps import Control, Steps
 from davkeep.words.failure import Failure
 from davkeep.words.fields import parse_depth, parse_overwrite
-from davkeep.words.urls import Segments, quote_path
 
 _log = logging.getLogger("davkeep.dav")
 
@@ -34,8 +34,8 @@ _log = logging.getLogger("davkeep.dav")
 class Wish:
     """What a request asks for, before anything of it was compared with the disk."""
 
-    source: tuple[Provider, Segments]
-    destination: tuple[Provider, Segments]
+    source: Target
+    destination: Target
     is_move: bool
     overwrite: bool
     depth_infinity: bool
@@ -70,6 +70,12 @@ class Wish:
             depth = self.depth_infinity
             return (yield from count(source, depth_infinity=depth, follow_links=follow))
 
+    def stands(self, outcome: Outcome) -> bool:
+        """Whether what it has come to can still be seen."""
+        if self.is_move:
+            return is_moved(self.source, self.destination, outcome)
+        return is_made(self.destination, outcome)
+
     def conclude(self, ending: Ending) -> Outcome:
         """The outcome of how it ended."""
         (source, here), (destination, there) = self.source, self.destination
@@ -80,7 +86,7 @@ class Wish:
 def copy_move(site: Site, request: Request) -> Reply:
     """Answer COPY or MOVE; an identical request that is still running is joined."""
     wish = _wish(site, request)
-    key = _key(request, wish)
+    key = key_of(request, destination=wish.destination)
     running = site.registry.equal(key)
     if running is not None:
         return deliver(site, request, running)
@@ -101,21 +107,6 @@ def _wish(site: Site, request: Request) -> Wish:
     )
 
 
-def _key(request: Request, wish: Wish) -> RepeatKey:
-    provider, segments = wish.destination
-    return RepeatKey(
-        owner=request.user,
-        address=request.account_address,
-        method=request.method,
-        source=request.url,
-        destination=quote_path(provider.segments + segments),
-        depth=request.field("Depth"),
-        overwrite=request.field("Overwrite"),
-        if_=request.field("If"),
-        if_match=request.field("If-Match"),
-    )
-
-
 def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
     operation = admit(
         site,
@@ -125,6 +116,7 @@ def _admit(site: Site, request: Request, wish: Wish, key: RepeatKey) -> Reply:
         wish.conclude,
         is_bulk=wish.is_bulk,
         count=wish.count,
+        stands=wish.stands,
     )
     return deliver(site, request, operation)
 
@@ -198,6 +190,7 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
             operation.reach_effective_point(outcome)
 
         control.effective = take_effect
+        control.along = Along(site.uploads, site.stored.uploads, source, control).steps
         return (yield from _work(wish, source, destination, control))
 
 

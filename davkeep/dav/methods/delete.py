@@ -8,6 +8,7 @@ from davkeep.dav.checks import LockCheck, check_conditions, refuse_roots
 from davkeep.dav.delivery import deliver, when_free
 from davkeep.dav.outcomes import Sides, conclusion
 from davkeep.dav.removal import Removal
+from davkeep.dav.repeats import is_removed, key_of
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.dav.site import Site
@@ -24,23 +25,11 @@ def delete(site: Site, request: Request) -> Reply:
     """Answer DELETE; an identical request that is still running is joined."""
     request.refuse_body()
     provider = request.writable_share()
-    key = _key(request)
+    key = key_of(request)
     running = site.registry.equal(key)
     if running is not None:
         return deliver(site, request, running)
     return when_free(site, request, partial(_admit, site, request, provider, key))
-
-
-def _key(request: Request) -> RepeatKey:
-    return RepeatKey(
-        owner=request.user,
-        address=request.account_address,
-        method=request.method,
-        source=request.url,
-        depth=request.field("Depth"),
-        if_=request.field("If"),
-        if_match=request.field("If-Match"),
-    )
 
 
 def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> Reply:
@@ -50,6 +39,7 @@ def _admit(site: Site, request: Request, provider: Provider, key: RepeatKey) -> 
         partial(_look, site, request, provider),
         partial(_start, site, provider, request.segments, _is_answered_early(site, request)),
         _conclusion(provider, request.segments),
+        stands=partial(is_removed, (provider, request.segments)),
     )
     return deliver(site, request, operation)
 

@@ -4,6 +4,7 @@ from functools import partial
 from os import stat_result
 
 from davkeep.dav.answers import Reply
+from davkeep.dav.bounds import refuse_too_large, refuse_without_room
 from davkeep.dav.checks import LockCheck
 from davkeep.dav.methods import put
 from davkeep.dav.request import Request
@@ -43,8 +44,8 @@ class Part(Staged):
     def __init__(self, site: Site, request: Request, entry: Entry) -> None:
         """Stage an empty part; errors as ``patch`` tells."""
         super().__init__(site, request, entry, site.control(upload_name()))
-        self._range = _range(request)
-        self._patch = Patch(entry, self.control, site.configuration.davkeep.put.spool)
+        start = partial(_start, site, entry, _range(request), request.body_length or 0)
+        self._patch = Patch(entry, self.control, start, site.configuration.davkeep.put.spool)
 
     @property
     def stored(self) -> stat_result | None:
@@ -62,11 +63,24 @@ class Part(Staged):
         verification.check()
 
     def steps(self, *, only_new: bool) -> Steps:
-        start = partial(self._range.start, self._patch.size)
-        return self._patch.commit(start, mtime=self.mtime)
+        return self._patch.commit(mtime=self.mtime)
 
     def drop(self) -> None:
         self._patch.close()
+
+
+def _start(site: Site, entry: Entry, found: UpdateRange, length: int, size: int) -> int:
+    """Where ``length`` bytes go in a file of ``size`` bytes; 413, 416 and 507 where they cannot.
+
+    A file that is larger than allowed may be changed, but not become larger still. The zeros
+    between its end and the part need room, as if they were stored: every GET sends them.
+    """
+    start = found.start(length, size)
+    if start + length > size:
+        refuse_too_large(site, entry, start + length)
+    if start > size:
+        refuse_without_room(entry, start + length - size)
+    return start
 
 
 def _range(request: Request) -> UpdateRange:

@@ -25,3 +25,15 @@ def standing_fields(offset: int, length: int | None) -> tuple[Field, ...]:
     """
     fields: tuple[Field, ...] = (("Upload-Offset", str(offset)), ("Upload-Complete", "?0"))
     return fields if length is None else (*fields, ("Upload-Length", str(length)))
+
+
+def complete_fields(length: int) -> tuple[Field, ...]:
+    """All has arrived, and is being stored: what tells this 202 from one of which more is to come.
+
+    The names are those of draft-ietf-httpbis-resumable-upload.
+    """
+    return (
+        ("Upload-Complete", "?1"),
+        ("Upload-Offset", str(length)),
+        ("Upload-Length", str(length)),
+    )

@@ -1,13 +1,15 @@
 """A part of an upload, and with the last one the whole file."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from os import stat_result
 
-from davkeep.dav.answers import Answer
+from davkeep.dav.answers import Answer, Field
 from davkeep.dav.request import Request
 from davkeep.dav.site import Site
 from davkeep.dav.staged import Staged
-from davkeep.dav.uploads.address import standing_fields, upload_url
+from davkeep.dav.uploads.address import complete_fields, standing_fields, upload_url
+from davkeep.store.database import StoreError
 from davkeep.trees.share import Entry
 from davkeep.trees.steps import Lane, Steps
 from davkeep.trees.upload import Upload
@@ -22,15 +24,26 @@ _BLOCK = 1024 * 1024
 class Ranged(Staged):
     """One request of an upload in parts; what it brought stays if its connection breaks.
 
-    A digest of the whole file counts in the request that brings its end. If the file arrived in
-    several requests, it is read once more for that.
+    A digest of the whole file counts in the request that brings its end. It is taken of what is
+    stored, which is read once more for it: what one request brought is not what counts.
     """
 
-    def __init__(self, site: Site, request: Request, part: ContentRange, entry: Entry) -> None:
-        """Begin, or go on with, the upload of the request's owner; raises as ``Uploads.begin``."""
+    def __init__(
+        self,
+        site: Site,
+        request: Request,
+        part: ContentRange,
+        entry: Entry,
+        content: Iterable[memoryview] | None = None,
+    ) -> None:
+        """Begin, or go on with, the upload of the request's owner; raises as ``Uploads.begin``.
+
+        ``content``: of the request, if its beginning was read before.
+        """
         super().__init__(site, request, entry, site.control(""))
-        owner = (request.user, request.account_address)
-        self._transfer = site.uploads.begin(entry, owner, part)
+        self._uploads = site.uploads
+        self._content = content
+        self._transfer = site.uploads.begin(entry, request.account, part)
         self.control.staging_name = self._transfer.name
         self._url = upload_url(request.whole_path)
         self._upload: Upload | None = None
@@ -45,8 +58,9 @@ class Ranged(Staged):
 
     def receive(self, request: Request) -> None:
         transfer = self._transfer
-        verification = Verification(self._verified_now())
-        for block in request.blocks(self.block):
+        verification = Verification(self._digests_of(Scope.CONTENT))
+        content = request.blocks(self.block) if self._content is None else self._content
+        for block in content:
             transfer.write(block)
             verification.update(block)
         transfer.finish()
@@ -57,23 +71,34 @@ class Ranged(Staged):
             raise
         if transfer.part.is_last:
             self._complete()
-        elif self.control.fsync:
-            transfer.flush()
+        else:
+            self._keep()
 
-    def _verified_now(self) -> list[Digest]:
-        """The digests of what this request brings."""
-        is_all = self._transfer.is_all
-        return [each for each in self.digests if is_all or each.scope is Scope.CONTENT]
+    def _digests_of(self, scope: Scope) -> Iterator[Digest]:
+        return (each for each in self.digests if each.scope is scope)
+
+    def _keep(self) -> None:
+        """What is answered with 202 outlives a loss of power, with the row by which it is found."""
+        if self.control.fsync:
+            self._transfer.flush()
+        try:
+            self._uploads.keep(self._transfer, durable=True)
+        except StoreError:
+            self._transfer.take_back(is_wrong=False)
+            raise
 
     def _complete(self) -> None:
-        transfer = self._transfer
-        transfer.begin_commit()
-        self._upload = Upload(self.entry, self.control, arrived=transfer.partial)
-        self.size = transfer.part.total
+        partial = self._transfer.tenure.hold_to_store()
+        self._upload = Upload(self.entry, self.control, arrived=partial)
+        self.size = self._transfer.part.total
 
     def give_up(self) -> None:
         """What has arrived is of no use to anybody."""
         self._transfer.is_over = True
+
+    @property
+    def accepted_fields(self) -> tuple[Field, ...]:
+        return complete_fields(self._transfer.part.total)
 
     def accepted(self) -> Answer:
         """What is said while more is to come."""
@@ -83,10 +108,10 @@ class Ranged(Staged):
 
     def steps(self, *, only_new: bool) -> Steps:
         assert self._upload is not None, "only a complete upload is stored"
-        whole = [] if self._transfer.is_all else self.digests
-        verification = Verification(each for each in whole if each.scope is Scope.WHOLE)
+        verification = Verification(self._digests_of(Scope.WHOLE))
         if verification:
-            yield Lane.LONG
+            if self._transfer.part.total > self.control.block_size:
+                yield Lane.LONG
             for block in self._upload.blocks(_BLOCK):
                 verification.update(block)
                 yield None

@@ -44,26 +44,21 @@ class UploadResource:
     def _tell(self, request: Request) -> Answer:
         request.refuse_body()
         with request.share.existing(request.segments) as entry:
-            found = self._site.uploads.standing(entry, _owner(request))
+            found = self._site.uploads.standing(entry, request.account)
         if found is None:
             raise Failure(404)
         fields = (
             *standing_fields(found.offset, found.length),
             ("Upload-Limit", f"max-age={int(found.left)}"),
-            ("Cache-Control", "no-store"),
         )
         return Answer(204, fields)
 
     def _abandon(self, request: Request) -> Answer:
         request.refuse_body()
         with request.share.existing(request.segments) as entry:
-            if not self._site.uploads.abandon(entry, _owner(request)):
+            if not self._site.uploads.abandon(entry, request.account):
                 raise Failure(404)
         return Answer(204)
 
     def _options(self, _: Request) -> Answer:
         return Answer(200, (("Allow", self._allowed),))
-
-
-def _owner(request: Request) -> tuple[str, str]:
-    return (request.user, request.account_address)

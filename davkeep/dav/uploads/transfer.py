@@ -1,10 +1,12 @@
 """One request that brings a part of an upload."""
 
+import errno
 import logging
-import threading
 from collections.abc import Callable
 
+from davkeep.dav.uploads.tenure import Tenure
 from davkeep.trees.partial import Partial
+from davkeep.trees.steps import DestinationError
 from davkeep.words.content_range import ContentRange
 from davkeep.words.failure import Failure
 
@@ -12,122 +14,98 @@ _log = logging.getLogger("davkeep.dav")
 
 
 class Transfer:
-    """Writes one part to the hidden file of an upload; owns ``partial``.
+    """Writes one part to the hidden file of an upload, for as long as its tenure lasts.
 
     What arrived stays when the connection breaks: its size is where the next request goes on. A
     part that turns out to be wrong, or does not fit on the disk, is taken back instead. It counts
     no more then, even if the file cannot be cut, which needs room on some file systems. After a
     restart only the file tells: so what is known to be wrong and cannot be cut off ends the upload.
-
-    A newer request for the same upload stops this one, for a client that resumes may have left a
-    connection behind that is not known to be dead. ``_guard`` is held whenever the file changes, so
-    that nothing more is written once ``stop`` has returned.
     """
 
     def __init__(
-        self, name: str, partial: Partial, part: ContentRange, closed: Callable[["Transfer"], None]
+        self, name: str, tenure: Tenure, part: ContentRange, ended: Callable[["Transfer"], None]
     ) -> None:
-        """``closed`` is called once, before the file is closed."""
+        """``ended`` is called when it is over, and ends the tenure."""
         self.name = name
-        self.partial = partial
+        self.tenure = tenure
         self.part = part
+        with tenure.file() as partial:
+            #: Bytes of the upload that have arrived and count.
+            self.arrived = partial.size
         #: Whether the upload is over: stored, or worth nothing.
         self.is_over = False
-        self._closed = closed
-        self._guard = threading.Lock()
+        self._ended = ended
         self._received = 0
-        self._is_stopped = False
-        self._is_committing = False
-        self._is_closed = False
-
-    @property
-    def is_all(self) -> bool:
-        """Whether the one part is the whole file."""
-        return self.part.length == self.part.total
 
     def write(self, block: bytes | memoryview) -> None:
         """Write on; what was there from the beginning of the part on is gone.
 
-        Raises Failure 400 for more than the range has, 409 after a stop, DestinationError.
+        Raises Failure 400 for more than the range has, 409 once replaced, DestinationError.
         """
-        with self._guard:
-            self._refuse_stopped()
+        with self.tenure.file() as partial:
             if self._received + len(block) > self.part.length:
-                self._take_back(is_wrong=True)
+                self._take_back(partial, is_wrong=True)
                 raise Failure(400, "The content is longer than its range.")
             if not self._received:
-                self.partial.cut(self.part.first)
+                partial.cut(self.part.first)
             self._received += len(block)
             try:
-                self.partial.write(block)
+                partial.write(block)
             except OSError:
-                self._take_back(is_wrong=False)
+                self._take_back(partial, is_wrong=False)
                 raise
+            self.arrived = self.part.first + self._received
 
     def finish(self) -> None:
-        """The content has ended: Failure 400 unless it is as long as its range, 409 if lost."""
-        with self._guard:
-            self._refuse_stopped()
+        """The content has ended. Raises Failure 400 unless it is as long as its range, 409 if the
+        upload is lost, and DestinationError (500) if the file has not what was written to it.
+        """
+        with self.tenure.file() as partial:
             if self._received != self.part.length:
-                self._take_back(is_wrong=True)
+                self._take_back(partial, is_wrong=True)
                 raise Failure(400, "The content is shorter than its range.")
-            if not self.partial.is_there:
+            if not partial.is_there:
                 raise Failure(409, "The upload was given up, or its collection was removed.")
+            if partial.size != self.arrived:
+                self._take_back(partial, is_wrong=True)
+                raise DestinationError(errno.EIO, "The staged file has not the size of its content")
 
     def flush(self) -> None:
         """Bring what has arrived to the disk; what that refuses is taken back. DestinationError."""
-        try:
-            self.partial.flush()
-        except OSError:
-            self.take_back(is_wrong=False)
-            raise
+        with self.tenure.file() as partial:
+            try:
+                partial.flush()
+            except OSError:
+                self._take_back(partial, is_wrong=False)
+                raise
 
     def take_back(self, *, is_wrong: bool) -> None:
-        """Drop what this request brought. ``is_wrong``: it is known not to be the content."""
-        with self._guard:
-            if not self._is_stopped:
-                self._take_back(is_wrong=is_wrong)
+        """Drop what this request brought. ``is_wrong``: it is known not to be the content.
 
-    def _take_back(self, *, is_wrong: bool) -> None:
+        Raises Failure 409 once replaced: it is the newer request's then.
+        """
+        with self.tenure.file() as partial:
+            self._take_back(partial, is_wrong=is_wrong)
+
+    def _take_back(self, partial: Partial, *, is_wrong: bool) -> None:
         if not self._received:
             return
+        self.arrived = min(self.arrived, self.part.first)
         try:
-            self.partial.take_back(self.part.first)
+            partial.take_back(self.part.first)
         except OSError as error:
             _log.warning("a refused part of an upload cannot be cut off yet: %s", error)
             if is_wrong:
-                self._give_up()
+                self._give_up(partial)
 
-    def _give_up(self) -> None:
+    def _give_up(self, partial: Partial) -> None:
         """The whole upload, for the file would be taken for good content after a restart."""
         self.is_over = True
         try:
-            self.partial.remove()
+            partial.remove()
         except OSError as error:
             _log.error("an upload with wrong content cannot be removed: %s", error)
 
-    def stop(self) -> None:
-        """Let this request write no more. Raises Failure 423 while the upload is being stored."""
-        with self._guard:
-            if self._is_committing:
-                raise Failure(
-                    423, "This upload is complete and being stored.", fields=[("Retry-After", "2")]
-                )
-            self._is_stopped = True
-
-    def begin_commit(self) -> None:
-        """From now on the file belongs to the commit. Raises Failure 409 after a stop."""
-        with self._guard:
-            self._refuse_stopped()
-            self._is_committing = True
-
-    def _refuse_stopped(self) -> None:
-        if self._is_stopped:
-            raise Failure(409, "This upload was given up, or a newer request goes on with it.")
-
     def close(self) -> None:
         """Let go of the upload; a second time does nothing."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._closed(self)
-            self.partial.close()
+        self._ended(self)

@@ -64,9 +64,7 @@ class Uploads(Closing):
         for row in self._ranged:
             beside = os.path.dirname(row.path)
             if (row.folder or beside) == path or (
-                beside == path
-                and row.inode is not None
-                and number((folder_fd, row.name)) == row.inode
+                beside == path and row.is_of(number((folder_fd, row.name)))
             ):
                 kept.add(row.name)
         return kept

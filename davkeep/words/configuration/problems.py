@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from davkeep.words.command_failed import REFUSED, CommandFailed
 from davkeep.words.configuration.bounds import quoted
 
 #: What pydantic adds to the place of an error although it stands in no file.
@@ -37,12 +38,12 @@ _REPEATED = 60
 Place = tuple[int | str, ...]
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(CommandFailed, ValueError):
     """A configuration that cannot be used. `problems` are its lines; the message is all of them."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*self.problems, status=REFUSED)
 
     def prefixed(self, origin: str) -> "ConfigurationError":
         """The same with `origin`, such as a file's name, before each line."""
