@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from davkeep.app import make_server, make_site
+from davkeep.app import make_server, make_site, start_sweeping
 from davkeep.operations import Operation, Outcome, RepeatKey
 from davkeep.settings.load import Overrides, load
 from davkeep.trees.steps import Lane, Result, Steps
@@ -136,6 +136,7 @@ def servers_inside(folder: Path, root: Path | None) -> Iterator[Start]:
             served = None if "provider_mapping" in (top or {}) else str(root)
             configuration = load(str(file), Overrides(root=served, port=0))
             site = make_site(configuration, opened)
+            start_sweeping(site, opened)
             server = make_server(configuration, site)
             server.prepare()
             thread = threading.Thread(target=server.serve)
