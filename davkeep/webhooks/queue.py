@@ -80,7 +80,9 @@ class Queue:
         is_quiet = self._monotonic() - self._last >= GATHER
         if is_urgent:
             with self._lock:
+                # Who had the lock before may have written it, and waited for no disk.
                 self._write(durable=True)
+                self._flush()
         elif is_quiet and not can_wait and self._lock.acquire(blocking=False):
             try:
                 self._write()
@@ -141,7 +143,8 @@ class Queue:
             self._woken.clear()
             with self._lock:
                 self._write()
-                self._flush()
+                if self._until_flush() == 0.0:
+                    self._flush()
             self._ending.wait(STORE_PAUSE if self._is_failing else GATHER)
 
     def _until_flush(self) -> float | None:
@@ -176,9 +179,9 @@ class Queue:
             self._unflushed = now
 
     def _flush(self) -> None:
-        if self._unflushed is not None and self._monotonic() - self._unflushed >= FLUSH:
+        """Bring what was written to the disk, unless it is there."""
+        if self._unflushed is not None and self._tell_of_failure(self._deliveries.flush):
             self._unflushed = None
-            self._tell_of_failure(self._deliveries.flush)
 
     def _bound(self) -> None:
         """Drop the oldest where the database takes none for long."""

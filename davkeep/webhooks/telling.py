@@ -245,7 +245,7 @@ class Telling:
             self._resting[delivery.number] = self._now() + own
 
     def _fails(self, delivery: Delivery, answer: Answer, pause: float) -> bool:
-        """Note a failed attempt; False if it was the last one."""
+        """Note a failed attempt; False if the event is given up."""
         number = delivery.failed + 1
         if number >= self._receiver.attempts:
             self._give_up(delivery, answer)
@@ -256,8 +256,7 @@ class Telling:
             *(self._receiver.name, delivery.operation, number, self._receiver.attempts),
             *(answer, pause),
         )
-        self._expire(delivery)
-        return True
+        return not self._expire(delivery)
 
     def _give_up(self, delivery: Delivery, answer: Answer) -> None:
         self._note(delivery, None)
@@ -267,19 +266,20 @@ class Telling:
         )
         self._expire(delivery)
 
-    def _expire(self, delivery: Delivery) -> None:
+    def _expire(self, delivery: Delivery) -> bool:
         """Give up what has waited for as long as all attempts take, if `delivery` has."""
         before = self._clock() - self._lifetime
         if delivery.ended >= before:
-            return
+            return False
         self._next.clear()
         try:
             count = self._queue.expire(self._receiver.url, before)
         except StoreError:
             # The thread that writes tells of it, and the next failure comes.
-            return
+            return False
         if count:
             _log.warning("%s was not told of %d operations in time", self._receiver.name, count)
+        return True
 
     def _note(self, delivery: Delivery, failed: int | None) -> None:
         self._queue.note(Tried(self._receiver.url, delivery.number, failed))

@@ -41,7 +41,7 @@ CALLED: tuple[tuple[type, str], ...] = (
     (Pool, "_relieve"),
     (IdleConnections, "_serve_ready"),
     (Control, "_converse"),
-    (Queue, "_flush"),
+    (Queue, "_until_flush"),
     (Receiver, "fields"),
 )
 
