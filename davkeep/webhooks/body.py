@@ -15,9 +15,12 @@ def body_of(operation: Operation, most: int = MOST_BODY) -> bytes:
     It names as many members of a 207 as fit into `most` bytes; `errors_total` counts all.
     """
     described = describe(operation, most_errors=0)
-    size = len(json.dumps(described))
+    text = json.dumps(described)
     _, outcome = operation.standing
-    for failure in outcome.failures if outcome else ():
+    if outcome is None or not outcome.failures:
+        return text.encode()
+    size = len(text)
+    for failure in outcome.failures:
         named = {"href": failure.href, "status": failure.status}
         # With the comma and the space behind it.
         size += len(json.dumps(named)) + 2

@@ -50,6 +50,8 @@ class Queue:
         self._written = written
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._told: deque[Callable[[], Event]] = deque()
+        #: What was made of that, and waits only because the database has failed.
         self._new: deque[Event] = deque()
         #: What came of attempts and is not written yet, by receiver and number.
         self._tried: dict[tuple[str, int], Tried] = {}
@@ -68,15 +70,19 @@ class Queue:
 
     # For those who have something to tell
 
-    def add(self, event: Event, *, is_urgent: bool = False, can_wait: bool = False) -> None:
-        """Have `event` written: before this returns, unless something was a moment ago.
+    def add(
+        self, make: Callable[[], Event], *, is_urgent: bool = False, can_wait: bool = False
+    ) -> None:
+        """Have an event written: before this returns, unless something was a moment ago.
 
+        `make` is called by the thread that writes: making many one after the other takes less of a
+        processor than one in each request.
         Urgent is what is to be on the disk by then in any case; what can wait is left to the
         thread. A database that fails is tried again later.
         """
         if self._is_closed:
             return
-        self._new.append(event)
+        self._told.append(make)
         is_quiet = self._monotonic() - self._last >= GATHER
         if is_urgent:
             with self._lock:
@@ -156,6 +162,8 @@ class Queue:
 
     def _write(self, *, durable: bool = False) -> None:
         """Write what waits, if there is anything."""
+        while self._told:
+            self._new.append(self._told.popleft()())
         self._bound()
         new, tried = list(self._new), list(self._tried.values())
         if self._is_closed or not (new or tried):

@@ -76,11 +76,14 @@ class Webhooks:
         if not wanting:
             return
         now = self._clock()
-        event = Event(operation.id, body_of(operation), now, wanting)
+
+        def make() -> Event:
+            return Event(operation.id, body_of(operation), now, wanting)
+
         # Thousands may be interrupted together, by a server that has only seconds to stop.
         can_wait = operation.state is State.INTERRUPTED
         is_long = (operation.ended or now) - operation.created >= LONG
-        self._queue.add(event, is_urgent=is_long and not can_wait, can_wait=can_wait)
+        self._queue.add(make, is_urgent=is_long and not can_wait, can_wait=can_wait)
 
     def _wake(self, urls: Collection[str]) -> None:
         for url in urls:

@@ -57,8 +57,8 @@ def queue(store: Store, clock: Any) -> Iterator[Queue]:
     queue.close()
 
 
-def event(name: str) -> Event:
-    return Event(name, b"{}", 1.0, (URL,))
+def event(name: str) -> Callable[[], Event]:
+    return lambda: Event(name, b"{}", 1.0, (URL,))
 
 
 def known(store: Deliveries) -> list[str]:
@@ -143,7 +143,7 @@ def test_what_waits_is_bounded(
     """A database that fails for long costs no more memory than a receiver that is away."""
     store.is_full = True
     for _ in range(40):
-        queue.add(Event("x", b"x" * (1 << 20), 1.0, (URL,)), can_wait=True)
+        queue.add(lambda: Event("x", b"x" * (1 << 20), 1.0, (URL,)), can_wait=True)
     queue.close()
     assert "8 events are dropped" in caplog.text
     assert "will not be told of 32 operations" in caplog.text

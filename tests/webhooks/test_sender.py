@@ -16,12 +16,17 @@ from davkeep.store.deliveries import Deliveries, Event
 from davkeep.webhooks import Receiver
 from davkeep.webhooks.queue import Queue
 from davkeep.webhooks.sender import Sender
+from davkeep.words.later import Later
 from harness.receiver import SECRET, receiving
 from harness.talking import request_of, talking
 from harness.waiting import until
 
 DEADLINE = 10.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def _same(event: Event) -> Event:
+    return event
 
 
 class Telling:
@@ -38,7 +43,8 @@ class Telling:
     def tell(self, *operations: str, ended: float | None = None) -> None:
         for operation in operations:
             when = time.time() if ended is None else ended
-            self.queue.add(Event(operation, b'"%s"' % operation.encode(), when, (self.url,)))
+            event = Event(operation, b'"%s"' % operation.encode(), when, (self.url,))
+            self.queue.add(Later(_same, event))
 
     def stop(self) -> None:
         self.sender.begin_stop()
