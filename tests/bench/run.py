@@ -35,7 +35,7 @@ SMALL: list[Measurement] = [
     lambda folder: listing.measure(folder, listing.Size(1_000, pending=200, requests=50)),
     lambda folder: ranged.measure(folder, ranged.Size(files=20, rounds=5)),
     lambda folder: appending.measure(appending.Size(parts=20, rounds=3, times=4)),
-    lambda folder: told.measure(folder, told.Size(3_000, rounds=5)),
+    lambda folder: told.measure(folder, told.Size(3_000, 5, told.MOST_TIMES_IN_SHORT)),
 ]
 FULL: list[Measurement] = [
     lambda folder: busy.measure(folder, busy.Size(60_000, changes=100, gets=1000, rounds=5)),
@@ -43,7 +43,7 @@ FULL: list[Measurement] = [
     lambda folder: listing.measure(folder, listing.Size(1_000, pending=200, requests=200)),
     lambda folder: ranged.measure(folder, ranged.Size(files=60, rounds=9)),
     lambda folder: appending.measure(appending.Size(parts=80, rounds=3, times=2)),
-    lambda folder: told.measure(folder, told.Size(9_000, rounds=15)),
+    lambda folder: told.measure(folder, told.Size(9_000, 15)),
 ]
 
 

@@ -15,8 +15,9 @@ from harness.ports import LOOPBACK, free_port
 GROUP = "webhooks that are refused"
 CLIENTS = 4
 CONTENT = b"x" * 1024
-#: Rounds are interleaved, so what else the machine does meets both.
+#: What was agreed: PUTs at least 0.85 times as fast as without. Few rounds need more room.
 MOST_TIMES = 1 / 0.85
+MOST_TIMES_IN_SHORT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Size:
 
     #: PUTs altogether, to each server.
     puts: int
+    #: In which the servers take turns, so what else the machine does meets all.
     rounds: int
+    most_times: float = MOST_TIMES
 
 
 def measure(folder: Path, size: Size) -> Iterator[Figure]:
@@ -45,7 +48,9 @@ def measure(folder: Path, size: Size) -> Iterator[Figure]:
     none, *told = (median(each) for each in seconds)
     yield Figure(GROUP, "PUTs of 1 KiB a second, none", share / none, "")
     for count, taken in zip(counts[1:], told, strict=True):
-        yield ratio(GROUP, f"PUTs of 1 KiB, {count} refused, against none", taken, none, MOST_TIMES)
+        yield ratio(
+            GROUP, f"PUTs of 1 KiB, {count} refused, against none", taken, none, size.most_times
+        )
 
 
 def _refusing(count: int) -> list[dict[str, str]]:
