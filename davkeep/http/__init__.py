@@ -1,0 +1,27 @@
+"""davkeep as an HTTP client: one connection at a time, with every response that comes on it.
+
+Interim responses are told apart from the final one, which most libraries cannot, so it is h11. It
+serves the commands (`client`) and the webhooks alike.
+"""
+
+from davkeep.http.connection import (
+    Connection,
+    EndedError,
+    Head,
+    MalformedError,
+    Origin,
+    UnsendableError,
+)
+from davkeep.http.loop import Loop, Resolve, run
+
+__all__ = [
+    "Connection",
+    "EndedError",
+    "Head",
+    "Loop",
+    "MalformedError",
+    "Origin",
+    "Resolve",
+    "UnsendableError",
+    "run",
+]
