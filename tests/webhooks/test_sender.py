@@ -46,6 +46,8 @@ class Telling:
             when = time.time() if ended is None else ended
             event = Event(operation, b'"%s"' % operation.encode(), when, (self.url,))
             self.queue.add(Later(_same, event))
+        # Others than the first are written a moment later, and what is not is not seen to be left.
+        until(lambda: not (self.queue._told or self.queue._new), "it is written")
 
     def stop(self) -> None:
         self.sender.begin_stop()
