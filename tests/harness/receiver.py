@@ -110,6 +110,11 @@ class Receiver(ThreadingHTTPServer):
         """What is configured."""
         return f"http://127.0.0.1:{self.server_port}/told?by=davkeep"
 
+    @property
+    def authority(self) -> str:
+        """The Host field of what it is sent."""
+        return f"127.0.0.1:{self.server_port}"
+
     def row(self, **more: Any) -> dict[str, Any]:
         """The row of the configuration; pauses are so short that a test need not wait."""
         return {"url": self.url, "secret": SECRET, "pause": 0.05, **more}

@@ -99,7 +99,9 @@ def test_what_nobody_wants_any_more_is_dropped(
     assert "1 deliveries to URLs that are not configured are dropped" in caplog.text
 
 
-def test_it_reaches_real_receivers(receiver: Make, over: Over, deliveries: Deliveries) -> None:
+def test_it_reaches_real_receivers(
+    receiver: Make, over: Over, deliveries: Deliveries, sent: dict[str, list[str]]
+) -> None:
     """From the end of an operation to a server on a socket, once for each receiver, in order."""
     with receiving() as one, receiving() as two:
         webhooks = Webhooks([receiver(0, **one.row()), receiver(1, **two.row())], deliveries)
@@ -107,10 +109,12 @@ def test_it_reaches_real_receivers(receiver: Make, over: Over, deliveries: Deliv
         operations = [over() for _ in range(50)]
         for operation in operations:
             webhooks.ended(operation)
+        ids = [operation.id for operation in operations]
         for each in (one, two):
             told = each.wait_for(50)
-            assert [each.operation["id"] for each in told] == [each.id for each in operations]
-            assert all(each.is_signed() for each in told)
+            assert sent[each.authority] == ids
+            assert sorted(request.operation["id"] for request in told) == sorted(ids)
+            assert all(request.is_signed() for request in told)
         webhooks.stop()
         assert len(one.told) == len(two.told) == 50
     assert deliveries.due(one.row()["url"]) == []
