@@ -130,7 +130,10 @@ class Connection:
                 happy_eyeballs_delay=ATTEMPT_DELAY,
                 interleave=FIRST_FAMILY,
             )
-        except (UnicodeError, ValueError) as error:
+        except ssl.SSLCertVerificationError:
+            # A ValueError too, which says nothing of the name.
+            raise
+        except ValueError as error:
             raise OSError(f"{origin.host!r} is no name of a host: {error}") from None
         return cls(inbox, origin.authority)
 

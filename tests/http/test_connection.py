@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+import trustme
 
 from davkeep.http import Connection, EndedError, Head, MalformedError, Origin, run
 from davkeep.http.connection import ATTEMPT_DELAY
@@ -236,3 +238,17 @@ def test_what_can_be_no_name(name: str) -> None:
     """It is an error of the network like any other."""
     with pytest.raises(OSError, match=r"name|label|resolution"):
         run(Connection.open(_origin(name, 80)))
+
+
+def test_a_certificate_that_is_not_trusted_is_called_that() -> None:
+    """It is no fault of the name, although Python takes its error for a ValueError as well."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    def shake(connection: socket.socket) -> None:
+        context.wrap_socket(connection, server_side=True).close()
+
+    with talking(shake) as (host, port):
+        origin = Origin(host, port, f"{host}:{port}", ssl.create_default_context())
+        with pytest.raises(ssl.SSLCertVerificationError):
+            run(_everything(origin))
