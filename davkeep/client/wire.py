@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from davkeep.client.address import Address, CannotAsk
-from davkeep.http import Connection, Head, MalformedError, Origin, UnsendableError, run
+from davkeep.http import (
+    MOST_INTERIMS,
+    Connection,
+    Head,
+    MalformedError,
+    Origin,
+    UnsendableError,
+    run,
+)
 
 #: Seconds for opening a connection.
 CONNECT_WITHIN = 10.0
@@ -19,7 +27,6 @@ CONNECT_WITHIN = 10.0
 MOST_CONTENT = 1 << 20
 
 #: Interim responses that are listened to; `davkeep probe` asks for 200 at most.
-MOST_INTERIMS = 1000
 
 
 class End(Enum):

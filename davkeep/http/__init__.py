@@ -5,6 +5,7 @@ serves the commands (`client`) and the webhooks alike.
 """
 
 from davkeep.http.connection import (
+    MOST_INTERIMS,
     Connection,
     EndedError,
     Head,
@@ -15,6 +16,7 @@ from davkeep.http.connection import (
 from davkeep.http.loop import Loop, Resolve, run
 
 __all__ = [
+    "MOST_INTERIMS",
     "Connection",
     "EndedError",
     "Head",

@@ -12,6 +12,8 @@ import h11
 ATTEMPT_DELAY = 0.25
 #: Addresses of the first family that are tried before one of the other (RFC 8305 4).
 FIRST_FAMILY = 1
+#: Interim heads before the answer, beyond which it is taken for a flood.
+MOST_INTERIMS = 1000
 #: Bytes that are read ahead of who takes them; more is left to the kernel.
 MOST_AHEAD = 256 * 1024
 
@@ -188,10 +190,13 @@ class Connection:
         raise EndedError("the connection ended without a response")
 
     async def head(self) -> Head:
-        """Return the final head, whatever interim ones come before it. Raises as `next`."""
-        while not (isinstance(found := await self.next(), Head) and found.is_final):
-            pass
-        return found
+        """Return the final head, whatever interim ones come before it, up to MOST_INTERIMS. Raises
+        as `next`.
+        """
+        for _ in range(MOST_INTERIMS):
+            if isinstance(found := await self.next(), Head) and found.is_final:
+                return found
+        raise MalformedError(f"more than {MOST_INTERIMS} interim responses came")
 
     def close(self) -> None:
         """Close it, without waiting for anything; a second call does nothing."""

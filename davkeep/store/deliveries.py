@@ -126,11 +126,16 @@ class Deliveries:
         )
         return [Delivery(*row) for row in rows]
 
-    def expire(self, receiver: str, before: float) -> int:
-        """Give up what ended `before` that second of the epoch; return how much it was."""
+    def newest(self) -> int:
+        """Return the greatest number; 0 where there is no event."""
+        ((number,),) = self._database.rows("SELECT coalesce(max(number), 0) FROM events")
+        assert isinstance(number, int)
+        return number
+
+    def expire(self, receiver: str, number: int) -> int:
+        """Give up what has a number up to this one; return how much it was."""
         with self._counted(durable=False) as (connection, stocks):
-            old = "receiver = ? AND event IN (SELECT number FROM events WHERE ended < ?)"
-            return _drop(connection, stocks, old, (receiver, before))
+            return _drop(connection, stocks, "receiver = ? AND event <= ?", (receiver, number))
 
     def keep_only(self, receivers: Collection[str]) -> int:
         """Drop what is for others, and return how much; nothing is written if there is none."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 SHARE = 0.2
 #: Seconds of it that may be taken at once after a rest.
 BURST = 0.02
+#: Seconds that one rests at most, so that what one has used does not hold up all others for long.
+MOST_REST = 0.5
 
 
 class Allowance:
@@ -30,7 +32,7 @@ class Allowance:
         with self._lock:
             now = self._clock()
             earned = max(self._used_up_to, now - BURST / self._share)
-            self._used_up_to = earned + seconds / self._share
+            self._used_up_to = min(earned + seconds / self._share, now + MOST_REST)
             return max(self._used_up_to - now, 0.0)
 
 

@@ -20,13 +20,14 @@ class Answer:
     """What came of an attempt: a final status, or None and the `problem`.
 
     `retry_after` are the seconds that the receiver asks for; a date in that field is ignored.
-    `is_late`: there was none in time.
+    `is_late`: there was none in time. `is_unreachable`: the receiver went away meanwhile.
     """
 
     status: int | None
     problem: str = ""
     retry_after: float = 0.0
     is_late: bool = False
+    is_unreachable: bool = False
 
     def __str__(self) -> str:
         """Say it in words."""
@@ -75,11 +76,14 @@ async def answer_to(line: Line, origin: Origin, post: Post, until: float) -> Ans
                 if not line.is_kept:
                     raise
             line.connection.close()
-            line.connection = await Connection.open(origin)
+            try:
+                line.connection = await Connection.open(origin)
+            except OSError as error:
+                return Answer(None, f"{type(error).__name__}: {error}", is_unreachable=True)
             line.connection.send("POST", post.target, post.fields, post.body)
             return await _head(line.connection)
     except TimeoutError:
-        return Answer(None, "no answer in time", is_late=True)
+        return await _what_came(line) or Answer(None, "no answer in time", is_late=True)
     except EndedError:
         return Answer(None, "the connection ended without an answer")
     except OSError as error:
@@ -96,6 +100,16 @@ async def end_of_content(connection: Connection) -> bool:
                 if size > MOST_CONTENT:
                     return False
     return connection.is_idle
+
+
+async def _what_came(line: Line) -> Answer | None:
+    """An answer that came in time and is not taken yet, for this thread was held up: by a look-up,
+    or by the database.
+    """
+    with suppress(OSError):
+        async with asyncio.timeout(0):
+            return await _head(line.connection)
+    return None
 
 
 async def _head(connection: Connection) -> Answer:

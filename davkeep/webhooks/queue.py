@@ -11,6 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 from davkeep.store.database import StoreError
 from davkeep.store.deliveries import MOST, MOST_BYTES, Deliveries, Delivery, Event, Tried
@@ -24,7 +26,9 @@ GATHER = 0.1
 FLUSH = 1.0
 #: Seconds until the database is tried again after it failed.
 STORE_PAUSE = 5.0
-#: Seconds that a stop waits for the thread.
+#: Events that are written in one transaction at most.
+SLICE = 2000
+#: Seconds that a stop waits for the database, which may hang, and then for the thread.
 JOIN = 1.0
 
 
@@ -36,6 +40,7 @@ class Queue:
 
     `_lock` guards the database's part, and the order of events in it; nothing waits for it but
     who needs the database. What is new is appended by anybody, and taken away under the lock.
+    `_noting` guards what came of attempts, and nothing blocks under it.
     """
 
     def __init__(
@@ -50,9 +55,13 @@ class Queue:
         self._written = written
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._told: deque[Callable[[], Event]] = deque()
-        #: What was made of that, and waits only because the database has failed.
+        self._told: deque[Callable[[], Event]] = deque(maxlen=MOST)
+        #: What was made of that and is not written, and the bytes of its bodies.
         self._new: deque[Event] = deque()
+        self._size = 0
+        #: How many of either were dropped, for there was no room, and that is not logged yet.
+        self._dropped = 0
+        self._noting = threading.Lock()
         #: What came of attempts and is not written yet, by receiver and number.
         self._tried: dict[tuple[str, int], Tried] = {}
         #: When something was written last, by the clock, and since when not all is on the disk.
@@ -81,10 +90,13 @@ class Queue:
         thread. A database that fails is tried again later.
         """
         if self._is_closed:
+            _log.warning("webhooks will not be told of an operation that ended after the stop")
             return
+        self._dropped += len(self._told) == MOST
         self._told.append(make)
-        is_quiet = self._monotonic() - self._last >= GATHER
-        if is_urgent:
+        pause = STORE_PAUSE if self._is_failing else GATHER
+        is_quiet = self._monotonic() - self._last >= pause
+        if is_urgent and (is_quiet or not self._is_failing):
             with self._lock:
                 # Who had the lock before may have written it, and waited for no disk.
                 self._write(durable=True)
@@ -104,9 +116,7 @@ class Queue:
             if self._is_closed:
                 return []
             tried = {
-                each.number: each.failed
-                for each in self._tried.values()
-                if each.receiver == receiver
+                each.number: each.failed for each in self._noted() if each.receiver == receiver
             }
             over = [number for number, failed in tried.items() if failed is None]
             found = self._deliveries.due(receiver, [*skip, *over], most)
@@ -114,16 +124,23 @@ class Queue:
 
     def note(self, tried: Tried) -> None:
         """Have it written what came of an attempt."""
-        with self._lock:
+        with self._noting:
             self._tried[tried.receiver, tried.number] = tried
         self._woken.set()
 
-    def expire(self, receiver: str, before: float) -> int:
-        """Give up what ended `before` that second of the epoch; return how much. Raises
-        StoreError.
-        """
+    def newest(self) -> int:
+        """Return the greatest number. Raises StoreError."""
         with self._lock:
-            return 0 if self._is_closed else self._deliveries.expire(receiver, before)
+            return 0 if self._is_closed else self._deliveries.newest()
+
+    def expire(self, receiver: str, number: int) -> int:
+        """Give up what has a number up to this one; return how much. Raises StoreError."""
+        with self._lock:
+            if self._is_closed:
+                return 0
+            # What was told, or has failed, is not counted as given up.
+            self._write()
+            return self._deliveries.expire(receiver, number)
 
     # The end
 
@@ -131,13 +148,19 @@ class Queue:
         """Write what waits for it, and leave the database alone from now on."""
         self._ending.set()
         self._woken.set()
-        with self._lock:
-            if self._is_closed:
-                return
-            self._write(durable=True)
-            self._is_closed = True
-            if self._new:
-                _log.error("webhooks will not be told of %d operations", len(self._new))
+        if self._lock.acquire(timeout=JOIN):
+            try:
+                if self._is_closed:
+                    return
+                self._write(durable=True)
+                self._flush()
+                self._is_closed = True
+            finally:
+                self._lock.release()
+        self._is_closed = True
+        if self._new or self._told:
+            count = len(self._new) + len(self._told)
+            _log.error("webhooks will not be told of %d operations", count)
         if self._thread is not None:
             self._thread.join(JOIN)
 
@@ -154,27 +177,52 @@ class Queue:
             self._ending.wait(STORE_PAUSE if self._is_failing else GATHER)
 
     def _until_flush(self) -> float | None:
-        if self._unflushed is None:
+        unflushed = self._unflushed
+        if unflushed is None:
             return None
-        return max(self._unflushed + FLUSH - self._monotonic(), 0.0)
+        return max(unflushed + FLUSH - self._monotonic(), 0.0)
 
     # Under the lock
 
     def _write(self, *, durable: bool = False) -> None:
         """Write what waits, if there is anything."""
+        self._make()
+        while not self._is_closed:
+            new, tried = list(islice(self._new, SLICE)), self._noted()
+            if not (new or tried):
+                return
+            change = partial(self._write_these, new, tried, durable=durable)
+            if not self._tell_of_failure(change):
+                return
+            for event in new:
+                self._new.popleft()
+                self._size -= len(event.body)
+            self._forget(tried)
+            self._written({receiver for event in new for receiver in event.receivers})
+
+    def _make(self) -> None:
+        """Make what was told, within bounds: the oldest is dropped where there is too much."""
         while self._told:
-            self._new.append(self._told.popleft()())
-        self._bound()
-        new, tried = list(self._new), list(self._tried.values())
-        if self._is_closed or not (new or tried):
-            return
-        if not self._tell_of_failure(lambda: self._write_these(new, tried, durable=durable)):
-            return
-        for _ in new:
-            self._new.popleft()
-        for each in tried:
-            del self._tried[each.receiver, each.number]
-        self._written({receiver for event in new for receiver in event.receivers})
+            event = self._told.popleft()()
+            self._new.append(event)
+            self._size += len(event.body)
+            while len(self._new) > MOST or self._size > MOST_BYTES:
+                self._size -= len(self._new.popleft().body)
+                self._dropped += 1
+        if self._dropped:
+            _log.warning("%d events are dropped, for too many are waiting", self._dropped)
+            self._dropped = 0
+
+    def _noted(self) -> list[Tried]:
+        with self._noting:
+            return list(self._tried.values())
+
+    def _forget(self, tried: Sequence[Tried]) -> None:
+        """They are written; but for those of which something newer was noted meanwhile."""
+        with self._noting:
+            for each in tried:
+                if self._tried[each.receiver, each.number] is each:
+                    del self._tried[each.receiver, each.number]
 
     def _write_these(self, new: Sequence[Event], tried: Sequence[Tried], *, durable: bool) -> None:
         now = self._last = self._monotonic()
@@ -188,17 +236,10 @@ class Queue:
 
     def _flush(self) -> None:
         """Bring what was written to the disk, unless it is there."""
+        if self._is_closed:
+            return
         if self._unflushed is not None and self._tell_of_failure(self._deliveries.flush):
             self._unflushed = None
-
-    def _bound(self) -> None:
-        """Drop the oldest where the database takes none for long."""
-        size, dropped = sum(len(event.body) for event in self._new), 0
-        while len(self._new) > MOST or size > MOST_BYTES:
-            size -= len(self._new.popleft().body)
-            dropped += 1
-        if dropped:
-            _log.warning("%d events are dropped, for too many are waiting", dropped)
 
     def _tell_of_failure(self, change: Callable[[], None]) -> bool:
         """Make a change; False if the database failed, which is logged when it begins to."""

@@ -1,5 +1,6 @@
 """When a delivery is tried again, and when not. Chance and time are arguments."""
 
+from collections import deque
 from enum import Enum, auto
 
 from davkeep.words.configuration.webhooks import LONGEST_PAUSE
@@ -13,8 +14,12 @@ JITTER = 0.25
 #: Requests to one receiver that wait for their answers at the same time. One that takes 0.1 s for
 #: each is told of up to 160 events a second so.
 MOST_UNDER_WAY = 16
-#: Seconds for which fewer are tried where so many got no answer.
-NARROW_SECONDS = 3600.0
+#: Seconds for which fewer are tried where one of so many got no answer, which costs that one its
+#: time; and where a connection beside others was refused, which costs nothing.
+LATE_SECONDS = 600.0
+REFUSED_SECONDS = 5.0
+#: Into how many parts the age of events is told apart.
+MARKS = 50
 #: Seconds that an event outlasts a receiver that fails, however few attempts are configured.
 SHORTEST_LIFE = 3600.0
 
@@ -59,6 +64,33 @@ def lifetime(attempts: int, first: float, timeout: float) -> float:
     return max(pauses + attempts * timeout, SHORTEST_LIFE)
 
 
+class Ages:
+    """Which events have waited for longer than `lifetime` seconds, by a monotonic clock.
+
+    Events are numbered as they come. So it is enough to know now and then which was the newest: all
+    up to it have waited from then on at least. What was there before this began counts from then.
+    """
+
+    def __init__(self, lifetime: float) -> None:
+        """Begin with no event known."""
+        self._lifetime = lifetime
+        #: Moments, and the greatest number at each, the oldest first.
+        self._marks: deque[tuple[float, int]] = deque()
+
+    def note(self, now: float, newest: int) -> None:
+        """`newest` is the greatest number now."""
+        last, number = self._marks[-1] if self._marks else (float("-inf"), 0)
+        if newest > number and now - last >= self._lifetime / MARKS:
+            self._marks.append((now, newest))
+
+    def over(self, now: float) -> int:
+        """Return the number up to which all have waited for too long; 0: none."""
+        number = 0
+        while self._marks and self._marks[0][0] <= now - self._lifetime:
+            _, number = self._marks.popleft()
+        return number
+
+
 class Course:
     """How it goes with one receiver, and so how many requests may be under way to it, and when.
 
@@ -100,8 +132,8 @@ class Course:
             self.window, self.not_before = 1, now + pause
         return max(self.not_before - now, 0.0)
 
-    def narrow(self, count: int, now: float) -> None:
-        """Have no more than `count` under way for a while, for more do not get an answer."""
-        self._narrow_until = now + NARROW_SECONDS
+    def narrow(self, count: int, now: float, seconds: float) -> None:
+        """Have no more than `count` under way for so long, for more do not get an answer."""
+        self._narrow_until = max(self._narrow_until, now + seconds)
         self._most = max(min(count, self._most), 1)
         self.window = min(self.window, self._most)

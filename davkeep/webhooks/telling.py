@@ -13,7 +13,17 @@ from davkeep.webhooks.allowance import Allowance, Processor
 from davkeep.webhooks.exchange import Answer, Line, Post, answer_to, connected, end_of_content
 from davkeep.webhooks.queue import STORE_PAUSE, Queue
 from davkeep.webhooks.receiver import Receiver
-from davkeep.webhooks.retries import Course, Verdict, lifetime, pause_after, verdict
+from davkeep.webhooks.retries import (
+    LATE_SECONDS,
+    MOST_UNDER_WAY,
+    REFUSED_SECONDS,
+    Ages,
+    Course,
+    Verdict,
+    lifetime,
+    pause_after,
+    verdict,
+)
 
 _log = logging.getLogger("davkeep.webhooks")
 
@@ -57,12 +67,14 @@ class Telling:
         self._processor = Processor()
         self._now = asyncio.get_running_loop().time
         self._course = Course(receiver.pause)
-        self._lifetime = lifetime(receiver.attempts, receiver.pause, receiver.timeout)
+        self._ages = Ages(lifetime(receiver.attempts, receiver.pause, receiver.timeout))
         #: What was read and has not begun, the oldest first.
         self._next: deque[Delivery] = deque()
         #: The numbers of what is under way, and of what waits after a failure, with its moment.
         self._under_way: set[int] = set()
         self._resting: dict[int, float] = {}
+        #: On how many connections the rest of an answer is still to come.
+        self._ending = 0
         #: Connections on which nothing is under way, the last used last.
         self._kept: list[Line] = []
         self._changed = asyncio.Event()
@@ -91,14 +103,16 @@ class Telling:
     async def _turn(self, tasks: asyncio.TaskGroup) -> None:
         """Begin the next attempt, or wait until there may be one to begin."""
         self._changed.clear()
+        # One moment for both: what is not due at the choice is waited for.
+        now = self._now()
         try:
-            delivery = self._choose()
+            delivery = self._choose(now)
         except StoreError as error:
             _log.error("%s: what is to be sent cannot be read: %s", self._receiver.name, error)
             await self._wait(STORE_PAUSE)
             return
         if delivery is None:
-            await self._wait(self._pause())
+            await self._wait(self._pause(now))
             self._close_kept(KEEP)
         else:
             await self._begin(delivery, tasks)
@@ -106,17 +120,17 @@ class Telling:
 
     # What comes next
 
-    def _choose(self) -> Delivery | None:
+    def _choose(self, now: float) -> Delivery | None:
         """Return the event to begin with now, if there is one. Raises StoreError."""
-        if self._now() < self._course.not_before or len(self._under_way) >= self._course.window:
+        if now < self._course.not_before or len(self._under_way) >= self._course.window:
             return None
-        if not self._course.is_failing and self._is_rested():
+        if not self._course.is_failing and self._is_rested(now):
             # It is older than what was read.
             self._next.clear()
         if not self._next:
             # Before the database is asked: what is written after that wakes this.
             self.wants_news = True
-            self._next.extend(self._read())
+            self._next.extend(self._read(now))
         if not self._next:
             return None
         self.wants_news = False
@@ -124,7 +138,7 @@ class Telling:
         self._resting.pop(delivery.number, None)
         return delivery
 
-    def _read(self) -> list[Delivery]:
+    def _read(self, now: float) -> list[Delivery]:
         """Read what can begin now. After a failure what has not failed comes first: the reason may
         lie in that one event.
         """
@@ -132,26 +146,26 @@ class Telling:
             found = self._due(self._resting.keys())
             if found:
                 return found
-        self._resting = {number: due for number, due in self._resting.items() if due > self._now()}
+        self._resting = {number: due for number, due in self._resting.items() if due > now}
         return self._due(self._resting.keys())
 
     def _due(self, skip: Set[int]) -> list[Delivery]:
         return self._queue.due(self._receiver.url, self._under_way | skip, BATCH)
 
-    def _is_rested(self) -> bool:
+    def _is_rested(self, now: float) -> bool:
         """Whether an event that has failed may be tried again."""
-        return any(due <= self._now() for due in self._resting.values())
+        return any(due <= now for due in self._resting.values())
 
-    def _pause(self) -> float | None:
+    def _pause(self, now: float) -> float | None:
         """Return the seconds after which there may be something to begin with, if nothing else
         changes; or a connection to close.
         """
         moments = [line.idle_since + KEEP for line in self._kept]
-        if self._now() < self._course.not_before:
+        if now < self._course.not_before:
             moments.append(self._course.not_before)
         elif len(self._under_way) < self._course.window:
             moments += self._resting.values()
-        return max(min(moments) - self._now(), 0.0) if moments else None
+        return max(min(moments) - now, 0.0) if moments else None
 
     async def _wait(self, seconds: float | None) -> None:
         with suppress(TimeoutError):
@@ -166,6 +180,9 @@ class Telling:
         line = self._idle_line() or await connected(self._receiver.origin, until)
         if isinstance(line, Answer):
             self._unreachable(delivery, began, line)
+            return
+        if self._is_stopping:
+            line.connection.close()
             return
         post = self._post(delivery)
         line.connection.send("POST", post.target, post.fields, post.body)
@@ -183,7 +200,7 @@ class Telling:
         try:
             answer = await answer_to(line, self._receiver.origin, post, until)
             self._answered(delivery, answer, began)
-            is_kept = answer.status is not None and await end_of_content(line.connection)
+            is_kept = answer.status is not None and await self._is_complete(line)
         finally:
             if is_kept and not self._is_stopping:
                 line.is_kept, line.idle_since = True, self._now()
@@ -191,6 +208,18 @@ class Telling:
             else:
                 line.connection.close()
             self._changed.set()
+
+    async def _is_complete(self, line: Line) -> bool:
+        """Take the rest of an answer; False if the connection is not worth keeping for it, or as
+        many wait for a rest already as may be under way.
+        """
+        if self._ending >= MOST_UNDER_WAY:
+            return line.connection.is_idle
+        self._ending += 1
+        try:
+            return await end_of_content(line.connection)
+        finally:
+            self._ending -= 1
 
     def _idle_line(self) -> Line | None:
         """Return the connection that was used last, if its server has not closed it."""
@@ -213,28 +242,40 @@ class Telling:
 
     def _unreachable(self, delivery: Delivery, began: float, answer: Answer) -> None:
         if self._under_way:
-            # It takes no more connections than these.
-            self._course.narrow(len(self._under_way), self._now())
+            # It takes no more connections than these, or we have no more.
+            self._course.narrow(len(self._under_way), self._now(), REFUSED_SECONDS)
             self._next.appendleft(delivery)
             return
         pause = self._course.failed(began, self._now(), self._chance())
         if self._fails(delivery, answer, pause):
             self._next.appendleft(replace(delivery, failed=delivery.failed + 1))
 
+    def _gone(self, delivery: Delivery, began: float, answer: Answer) -> None:
+        """The receiver went away with what was under way: all that is read anew, the oldest first,
+        and only the attempt that tells it counts.
+        """
+        self._next.clear()
+        if began >= self._course.not_before:
+            self._fails(delivery, answer, self._course.failed(began, self._now(), self._chance()))
+
     def _answered(self, delivery: Delivery, answer: Answer, began: float) -> None:
         count = len(self._under_way)
         self._under_way.discard(delivery.number)
         self._changed.set()
         name, id = self._receiver.name, delivery.operation
+        if answer.is_unreachable:
+            self._gone(delivery, began, answer)
+            return
         judgement = verdict(answer.status)
         if judgement is Verdict.DELIVERED:
             self._course.succeeded(began)
             self._note(delivery, None)
             _log.info("%s was told of operation %s", name, id)
             return
-        if answer.is_late and count > 1 and began >= self._course.not_before:
-            # It may serve one connection after the other.
-            self._course.narrow(count // 2, self._now())
+        is_first = not delivery.failed and began >= self._course.not_before
+        if answer.is_late and count > 1 and is_first:
+            # It may serve one connection after the other. One that is late again hangs by itself.
+            self._course.narrow(count // 2, self._now(), LATE_SECONDS)
         wished = answer.retry_after
         pause = self._course.failed(began, self._now(), self._chance(), wished)
         if judgement is Verdict.GIVE_UP:
@@ -267,19 +308,22 @@ class Telling:
         self._expire(delivery)
 
     def _expire(self, delivery: Delivery) -> bool:
-        """Give up what has waited for as long as all attempts take, if `delivery` has."""
-        before = self._clock() - self._lifetime
-        if delivery.ended >= before:
-            return False
-        self._next.clear()
+        """Give up what has waited for as long as all attempts take; return whether `delivery` has.
+
+        Asked where one has failed.
+        """
         try:
-            count = self._queue.expire(self._receiver.url, before)
+            self._ages.note(self._now(), self._queue.newest())
+            number = self._ages.over(self._now())
+            count = self._queue.expire(self._receiver.url, number) if number else 0
         except StoreError:
             # The thread that writes tells of it, and the next failure comes.
             return False
+        if number:
+            self._next.clear()
         if count:
             _log.warning("%s was not told of %d operations in time", self._receiver.name, count)
-        return True
+        return delivery.number <= number
 
     def _note(self, delivery: Delivery, failed: int | None) -> None:
         self._queue.note(Tried(self._receiver.url, delivery.number, failed))

@@ -4,10 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -48,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.server.connections += 1
+        self.server.sockets.append(self.connection)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -101,6 +103,7 @@ class Receiver(ThreadingHTTPServer):
         #: How many were accepted, and when each request came.
         self.connections = 0
         self.moments: list[float] = []
+        self.sockets: list[socket.socket] = []
         self._changed = threading.Condition()
         self.told: list[Told] = []
         self.closing = threading.Event()
@@ -118,6 +121,15 @@ class Receiver(ThreadingHTTPServer):
     def row(self, **more: Any) -> dict[str, Any]:
         """The row of the configuration; pauses are so short that a test need not wait."""
         return {"url": self.url, "secret": SECRET, "pause": 0.05, **more}
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of connections that were ended."""
+
+    def hang_up(self) -> None:
+        """End all connections."""
+        for each in self.sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def note(self, told: Told) -> tuple[int, dict[str, str]] | None:
         """Write down a request and return its answer."""
@@ -155,4 +167,5 @@ def receiving(
         receiver.closing.set()
         receiver.shutdown()
         receiver.server_close()
+        receiver.hang_up()
         thread.join(DEADLINE)

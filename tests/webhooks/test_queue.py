@@ -8,6 +8,7 @@ import pytest
 
 from davkeep.store.database import Database, StoreError
 from davkeep.store.deliveries import Deliveries, Event, Tried
+from davkeep.webhooks import queue as module
 from davkeep.webhooks.queue import FLUSH, GATHER, Queue
 
 DEADLINE = 10.0
@@ -55,6 +56,45 @@ def queue(store: Store, clock: Any) -> Iterator[Queue]:
     queue = Queue(store, monotonic=clock)
     yield queue
     queue.close()
+
+
+def test_a_database_that_hangs_is_waited_for_shortly(
+    queue: Queue, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop goes on without it, and says of how much it will not be told."""
+    monkeypatch.setattr(module, "JOIN", 0.05)
+    with queue._lock:
+        queue.add(event("a"))
+        queue.close()
+    assert "webhooks will not be told of 1 operations" in caplog.text
+    assert store.written == []
+
+
+def test_requests_do_not_try_a_database_that_fails(queue: Queue, store: Store, clock: Any) -> None:
+    """Only the first does; then it rests, whoever comes."""
+    store.is_full = True
+    tried: list[int] = []
+    store.write = lambda *_, **__: tried.append(1) or _full()  # type: ignore[method-assign]
+    for name in "abc":
+        queue.add(event(name), is_urgent=True)
+        clock.now += 1.0
+    assert len(tried) == 1
+    clock.now += module.STORE_PAUSE
+    queue.add(event("d"))
+    assert len(tried) == 2
+
+
+def _full() -> dict[str, int]:
+    raise StoreError(28, "the state cannot be used")
+
+
+def test_what_was_told_is_bounded(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    """Also while nobody can have the lock: the oldest goes, and that is said."""
+    with queue._lock:
+        for number in range(module.MOST + 5):
+            queue.add(event(str(number)))
+    queue.add(event("last"), is_urgent=True)
+    assert "6 events are dropped" in caplog.text
 
 
 def event(name: str) -> Callable[[], Event]:
@@ -133,6 +173,7 @@ def test_a_database_that_fails_is_tried_again(
         clock.now += 2 * GATHER
     assert caplog.text.count("cannot be kept yet") == 1
     store.is_full = False
+    clock.now += module.STORE_PAUSE
     queue.add(event("d"))
     assert known(store) == ["a", "b", "c", "d"]
 
@@ -157,5 +198,5 @@ def test_after_the_end_the_database_is_left_alone(
     database.close()
     queue.add(event("a"), is_urgent=True)
     assert queue.due(URL, [], 9) == []
-    assert queue.expire(URL, 9.0) == 0
+    assert queue.expire(URL, 9) == queue.newest() == 0
     queue.close()

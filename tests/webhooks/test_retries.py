@@ -3,8 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from davkeep.webhooks.retries import (
+    LATE_SECONDS,
     LONGEST_PAUSE,
-    NARROW_SECONDS,
+    REFUSED_SECONDS,
+    Ages,
     Course,
     Verdict,
     lifetime,
@@ -99,16 +101,29 @@ def test_a_success_forgets_failures() -> None:
 
 
 def test_a_receiver_that_takes_few_connections() -> None:
-    """It gets no more than it bore, and after an hour more are tried again."""
+    """It gets no more than it bore, and after a while more are tried again."""
     course = Course(1.0)
-    course.narrow(2, 100.0)
-    course.narrow(3, 100.0)
+    course.narrow(2, 100.0, LATE_SECONDS)
+    course.narrow(3, 100.0, REFUSED_SECONDS)
     for _ in range(5):
         course.succeeded(101.0)
     assert course.window == 2
     for _ in range(5):
-        course.succeeded(100.0 + NARROW_SECONDS)
+        course.succeeded(100.0 + LATE_SECONDS)
     assert course.window == 16
+
+
+def test_what_waits_grows_old_by_what_passes() -> None:
+    """An event is too old once it was known for that long; what came later is not."""
+    ages = Ages(100.0)
+    assert ages.over(1e9) == 0
+    ages.note(0.0, 7)
+    ages.note(1.0, 8)
+    ages.note(60.0, 9)
+    assert [ages.over(now) for now in (99.9, 100.0, 100.0, 160.0)] == [0, 7, 0, 9]
+    for now in range(1000):
+        ages.note(200.0 + now / 10, 10 + now)
+    assert len(ages._marks) <= 51
 
 
 def test_an_event_lives_as_long_as_its_attempts() -> None:

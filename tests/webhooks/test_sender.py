@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from davkeep.store.deliveries import Deliveries, Event
-from davkeep.webhooks import Receiver
+from davkeep.webhooks import Receiver, retries
 from davkeep.webhooks.queue import Queue
 from davkeep.webhooks.sender import Sender
 from davkeep.words.later import Later
@@ -53,6 +53,13 @@ class Telling:
         self.sender.abort()
         self.sender.join(DEADLINE)
         self.queue.close()
+
+    @property
+    def most_under_way(self) -> int:
+        """How many requests at a time the receiver is thought to bear."""
+        at = self.sender._at
+        assert at is not None
+        return at.telling._course._most
 
     def left(self) -> list[tuple[str, int]]:
         """What is still to be told, and how often that failed; after the stop."""
@@ -340,16 +347,15 @@ def test_gone_is_given_up_at_once(telling: Begin, caplog: pytest.LogCaptureFixtu
 
 
 def test_what_has_waited_too_long_is_given_up(
-    telling: Begin, caplog: pytest.LogCaptureFixture
+    telling: Begin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the next failure, for all that are as old; what is newer stays."""
+    """At the next failure, for all that are as old, by what has passed since they were there."""
+    monkeypatch.setattr(retries, "SHORTEST_LIFE", 0.3)
     with receiving(500) as served:
-        one = telling(served.row(pause=60, attempts=2))
-        one.tell("a", "b", "c", ended=time.time() - 25 * 3600)
-        one.tell("d")
+        one = telling(served.row(attempts=2, timeout=0.1))
+        one.tell("a", "b", "c", "d", ended=0.0)
         until(lambda: "was not told of" in caplog.text, "it is given up")
-        one.stop()
-    assert [operation for operation, _ in one.left()] == ["d"]
+        until(lambda: not one.left(), "nothing of it is left")
 
 
 @pytest.mark.parametrize("field", ["7", " 7 "])
@@ -386,6 +392,78 @@ def test_a_clock_that_is_set_back_delays_nothing(telling: Begin) -> None:
         one.tell("a", "b", ended=2_000_000_000.0)
         until(lambda: not one.left(), "both are told")
         assert int(served.told[-1].fields["Webhook-Timestamp"]) < 1_999_900_000
+
+
+def test_a_clock_that_is_set_forward_gives_up_nothing(
+    telling: Begin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And so does a stop over many days: an event has its attempts before it is too old."""
+    caplog.set_level(logging.INFO)
+    with receiving(500, 500, 200) as served:
+        one = telling(served.row(), clock=lambda: time.time() + 30 * 86_400)
+        one.tell("a", "b", ended=0.0)
+        until(lambda: caplog.text.count("was told of operation") == 2, "both are told")
+
+
+def test_an_event_that_hangs_makes_the_others_wait_once(telling: Begin) -> None:
+    """It is late again and again beside others that go well: that is no receiver of few."""
+    hangs = threading.Event()
+
+    def answer(told: Any) -> int | None:
+        return None if told.fields["Webhook-Id"] == "0020" and not hangs.is_set() else 200
+
+    with receiving(choose=answer) as served:
+        one = telling(served.row(timeout=0.2, pause=0.01))
+        one.tell(*[f"{number:04}" for number in range(100)])
+
+        def late() -> int:
+            return [each.fields["Webhook-Id"] for each in served.told].count("0020")
+
+        until(lambda: late() >= 4, "it is tried again and again")
+        assert one.most_under_way >= 8
+        hangs.set()
+        until(lambda: not one.left(), "all are told")
+
+
+def test_who_goes_away_is_told_in_order_again(
+    telling: Begin, sent: dict[str, list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was under way on kept connections begins first, when the receiver is back."""
+    with receiving() as served:
+        one = telling(served.row(pause=0.01))
+        one.tell(*[f"{number:03}" for number in range(40)])
+        until(lambda: not one.left(), "all are told")
+    caplog.set_level(logging.INFO)
+    names = [f"{number:03}" for number in range(100, 140)]
+    one.tell(*names)
+    until(lambda: "was not told of" in caplog.text, "it is away")
+    sent.clear()
+    with receiving(port=served.server_port) as again:
+        until(lambda: not one.left(), "all are told")
+        assert sent[again.authority] == names
+
+
+def test_an_answer_that_came_in_time_counts(telling: Begin) -> None:
+    """Though the thread was held up by a look-up for longer than an attempt may take."""
+    arrived, looks = threading.Event(), iter(range(100))
+
+    def resolve(*arguments: Any) -> list[Any]:
+        if next(looks) == 1:
+            assert arrived.wait(DEADLINE)
+            threading.Event().wait(0.3)
+        return socket.getaddrinfo(*arguments)
+
+    def answer(told: Any) -> int:
+        return 200
+
+    with receiving(choose=answer, delay=0.05) as served:
+        one = telling(served.row(timeout=0.2), resolve=resolve)
+        one.tell("a")
+        served.wait_for(1)
+        one.tell("b", "c", "d")
+        threading.Timer(0.0, arrived.set).start()
+        until(lambda: not one.left(), "all are told")
+        assert len(served.told) == 4
 
 
 def test_a_name_that_is_looked_up_for_long_delays_no_stop(telling: Begin) -> None:
