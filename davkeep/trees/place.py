@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from davkeep.trees.names import folded
 
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: A directory only passed through: needs search permission, not read permission.
+PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: Device and inode of a directory.
 Identity = tuple[int, int]
@@ -55,12 +56,12 @@ def place_at(path: str) -> Place:
     Raises OSError where one of them cannot be looked at.
     """
     names = [name for name in path.split("/") if name]
-    fd, identities = os.open("/", _PASS), []
+    fd, identities = os.open("/", PASS), []
     try:
         identities.append(_identity(fd))
         for count, name in enumerate(names, start=1):
             try:
-                below = os.open(name, _PASS, dir_fd=fd)
+                below = os.open(name, PASS, dir_fd=fd)
             except (FileNotFoundError, NotADirectoryError):
                 return place_of(names[:count], tuple(identities))
             os.close(fd)
