@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from davkeep.trees.identity import identity_of
 from davkeep.trees.names import folded
 
 #: A directory only passed through: needs search permission, not read permission.
@@ -58,7 +59,7 @@ def place_at(path: str) -> Place:
     names = [name for name in path.split("/") if name]
     fd, identities = os.open("/", PASS), []
     try:
-        identities.append(_identity(fd))
+        identities.append(identity_of(os.fstat(fd)))
         for count, name in enumerate(names, start=1):
             try:
                 below = os.open(name, PASS, dir_fd=fd)
@@ -66,15 +67,10 @@ def place_at(path: str) -> Place:
                 return place_of(names[:count], tuple(identities))
             os.close(fd)
             fd = below
-            identities.append(_identity(fd))
+            identities.append(identity_of(os.fstat(fd)))
     finally:
         os.close(fd)
     return place_of(names, tuple(identities))
-
-
-def _identity(fd: int) -> Identity:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
 
 
 @lru_cache(maxsize=1024)
