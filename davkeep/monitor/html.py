@@ -125,9 +125,14 @@ def _read(name: str) -> str:
 
 def _script() -> str:
     """The scripts, with what they share with the server."""
+    shared = {
+        "INVISIBLE": INVISIBLE,
+        "MOST_FINISHED": MOST_FINISHED,
+        "MOST_PENDING": MOST_PENDING,
+    }
     # In JSON, which is JavaScript, what cannot be seen is escaped.
-    shared = f"const INVISIBLE = {json.dumps(INVISIBLE)};\n"
-    return shared + _read("wording.js") + _read("page.js") + _read("uploads.js")
+    given = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in shared.items())
+    return given + _read("wording.js") + _read("page.js") + _read("uploads.js")
 
 
 def _templates() -> Environment:
