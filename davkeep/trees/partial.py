@@ -7,7 +7,7 @@ import stat
 from davkeep.trees.closing import Closing
 from davkeep.trees.content import write_all
 from davkeep.trees.durability import flush_directory
-from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.failures import as_destination, destination_error
 from davkeep.trees.names import Name
 from davkeep.trees.place import PASS
 
@@ -71,10 +71,8 @@ class Partial(Closing):
 
     def write(self, block: bytes | memoryview) -> None:
         """Write on."""
-        try:
+        with as_destination():
             write_all(self.fd, block)
-        except WriteError as failure:
-            raise destination_error(failure.error) from failure
 
     def flush(self) -> None:
         """Bring what has arrived, and the file's name, to the disk."""
