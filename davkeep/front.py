@@ -5,8 +5,9 @@ from functools import partial
 from typing import Any
 
 from davkeep.monitor.health import PATH as HEALTH
-from davkeep.words.caching import Field, rule_of
+from davkeep.words.caching import rule_of
 from davkeep.words.forwarding import Networks, Origin, is_trusted, origin_of, shortest
+from davkeep.words.heads import begin
 
 Environ = dict[str, Any]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -31,23 +32,13 @@ def front(
     def route(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         rule = rule_of(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         if rule is not None:
-            start_response = partial(_begin, rule, start_response)
+            start_response = partial(begin, rule, start_response)
         if environ["REQUEST_URI"].partition("?")[0] == HEALTH:
             return health(environ, start_response)
         place(environ, trusted)
         return application(environ, start_response)
 
     return route
-
-
-def _begin(
-    rule: Callable[[list[Field]], list[Field]],
-    start_response: Callable[..., Any],
-    status: str,
-    fields: list[Field],
-    *more: Any,
-) -> Any:
-    return start_response(status, rule(fields), *more)
 
 
 def place(environ: Environ, trusted: Networks) -> None:

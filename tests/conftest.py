@@ -1,5 +1,6 @@
 """What every test of the whole server starts from."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,18 @@ from harness.server import RunningServer, Serve
 from harness.wire import Wire
 
 pytest_plugins = ["harness.figures", "harness.refusing"]
+
+
+def pytest_configure() -> None:
+    """Let what the tests start be ended by signals, also where `nohup`, or a script in whose
+    background this runs, has them ignored: what is started would inherit that, and heed it.
+    """
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -44,9 +44,6 @@ _STYLES = {
 #: Said where there is nothing to watch.
 NOTHING = "Nothing is running."
 
-#: Rows of what is watched, unless others are asked for.
-MOST_ROWS = 100
-
 Look = Callable[[], Sequence[Operation]]
 
 
@@ -183,7 +180,7 @@ def _is_shown(column: Column, console: Console, operations: Sequence[Operation])
     return not column.is_extra or console.width >= WIDE
 
 
-def watch(console: Console, look: Look, pause: Callable[[], None], rows: int = MOST_ROWS) -> None:
+def watch(console: Console, look: Look, pause: Callable[[], None], rows: int) -> None:
     """Show what runs, in at most so many rows, again after each `pause`, until nothing does.
 
     What ends meanwhile stays in sight. Where there is no terminal, a line tells of each change of

@@ -16,12 +16,12 @@ from davkeep.dav.refusals import Refusals
 from davkeep.dav.request import StartResponse
 from davkeep.dav.shares import Provider, realm_of
 from davkeep.dav.site import Site
-from davkeep.dav.uploads.address import PREFIX, target_of
+from davkeep.dav.uploads.address import target_of
 from davkeep.dav.uploads.resource import UploadResource
 from davkeep.trees.share import Share
 from davkeep.words.configuration import wsgidav_settings
 from davkeep.words.failure import Failure
-from davkeep.words.urls import UrlPath, parse_path, quote_path
+from davkeep.words.urls import UPLOADS, UrlPath, parse_path, quote_path
 
 _access = logging.getLogger("davkeep.access")
 
@@ -96,7 +96,7 @@ class Application(WsgiDAVApp):  # type: ignore[misc]
         environ["PATH_INFO"] = "/" + "/".join(segments) + slash
         above = provider.segments if provider else ()
         if provider and own is not None:
-            above = PREFIX + above
+            above = UPLOADS + above
         environ["SCRIPT_NAME"] = "".join(f"/{segment}" for segment in above)
         environ["davkeep.above"] = above
         environ["wsgidav.app"] = self

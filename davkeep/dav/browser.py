@@ -8,10 +8,11 @@ from typing import Any
 from markupsafe import Markup
 from wsgidav.dir_browser import WsgiDavDirBrowser
 
-from davkeep.dav.answers import Answer, Field
+from davkeep.dav.answers import Answer
 from davkeep.dav.notices import notice, touching
 from davkeep.dav.own import Callers
 from davkeep.dav.request import StartResponse
+from davkeep.words.heads import begin, replacing
 from davkeep.words.urls import quote_path
 
 #: Tells a browser's WebDAV client where to connect (RFC 4709 3).
@@ -24,6 +25,9 @@ DAVMOUNT = """<?xml version="1.0" encoding="utf-8"?>
 
 #: The page is its user's own, and has no entity tag: it tells when it was made.
 CACHING = ("Cache-Control", "private, no-cache")
+
+#: Of a page that WsgiDAV lets caches keep for as long as they like.
+_private = partial(replacing, [CACHING])
 
 
 class Page:
@@ -71,7 +75,7 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
             return Answer(301, (("Location", url),)).send_as(method, start_response)
         if self.dir_config.get("davmount") and "davmount" in environ.get("QUERY_STRING", ""):
             return _davmount(environ, url).send_as(method, start_response)
-        page: Iterable[bytes] = super().__call__(environ, partial(_begin_page, start_response))
+        page: Iterable[bytes] = super().__call__(environ, partial(begin, _private, start_response))
         return page
 
     def _get_context(self, environ: dict[str, Any], dav_res: Any) -> dict[str, Any]:
@@ -83,12 +87,6 @@ class Browser(WsgiDavDirBrowser):  # type: ignore[misc]
         )
         context: dict[str, Any] = super()._get_context(environ, dav_res)
         return {**context, "operations": notice(running)}
-
-
-def _begin_page(start_response: StartResponse, status: str, fields: list[Field], *more: Any) -> Any:
-    """Begin a page that WsgiDAV lets caches keep for as long as they like."""
-    kept = [field for field in fields if field[0].lower() != "cache-control"]
-    return start_response(status, [*kept, CACHING], *more)
 
 
 def _davmount(environ: dict[str, Any], url: str) -> Answer:

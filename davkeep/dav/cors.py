@@ -9,6 +9,7 @@ from wsgidav.mw.cors import Cors as StockCors
 from davkeep.dav.answers import Field
 from davkeep.dav.request import StartResponse
 from davkeep.words.configuration import Configuration, wsgidav_settings
+from davkeep.words.heads import begin, replacing
 
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
@@ -60,8 +61,8 @@ class Cors(StockCors):  # type: ignore[misc]
         if environ["REQUEST_METHOD"] == "OPTIONS" and asked is not None:
             preflight: Iterable[bytes] = super().__call__(environ, start_response)
             return preflight
-        begin = partial(_begin, self._fields_for(environ.get("HTTP_ORIGIN")), start_response)
-        answer: Iterable[bytes] = self.next_app(environ, begin)
+        rule = partial(replacing, self._fields_for(environ.get("HTTP_ORIGIN")))
+        answer: Iterable[bytes] = self.next_app(environ, partial(begin, rule, start_response))
         return answer
 
     def _fields_for(self, origin: str | None) -> list[Field]:
@@ -72,19 +73,6 @@ class Cors(StockCors):  # type: ignore[misc]
         if origin not in self.allow_origins:
             return [varies]
         return [varies, ("Access-Control-Allow-Origin", origin), *self.non_preflight_headers]
-
-
-def _begin(
-    added: list[Field],
-    start_response: StartResponse,
-    status: str,
-    fields: list[Field],
-    *more: Any,
-) -> Any:
-    """Begin a response with ``added`` in the place of fields of the same names, but for Vary."""
-    names = {name.lower() for name, _ in added} - {"vary"}
-    kept = [field for field in fields if field[0].lower() not in names]
-    return start_response(status, [*kept, *added], *more)
 
 
 def across_origins(configuration: Configuration, application: Application) -> Application:

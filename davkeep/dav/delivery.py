@@ -58,10 +58,7 @@ class Delivery:
         self._told = told
         #: When 202 is answered, by the monotonic clock; None: never.
         self._until = None if wish is None else site.monotonic() + wish.seconds
-        self._waiter = _Waiter(
-            operation,
-            cancels=site.configuration.davkeep.operations.on_disconnect == "cancel",
-        )
+        self._waiter = _Waiter(operation, cancels=_ends_with_client(site))
 
     def reply(self, request: Request) -> Reply:
         """The final response, 202 for one who prefers that, or what has to be waited for first."""
@@ -199,8 +196,15 @@ def _when_free(
         if now >= request.conflict_deadline:
             raise refusal(request, conflict) from None
         again = partial(when_free, site, request, step, abandoned)
-        cancels = site.configuration.davkeep.operations.on_disconnect == "cancel"
-        return Pending(partial(_waiting_for_release, request, conflict, abandoned, cancels), again)
+        waiting = partial(
+            _waiting_for_release, request, conflict, abandoned, _ends_with_client(site)
+        )
+        return Pending(waiting, again)
+
+
+def _ends_with_client(site: Site) -> bool:
+    """Whether nothing goes on, or begins, for a client that has left."""
+    return site.configuration.davkeep.operations.on_disconnect == "cancel"
 
 
 class _Waiter:

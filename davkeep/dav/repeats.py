@@ -6,7 +6,7 @@ from typing import TypeAlias
 from davkeep.dav.request import Request
 from davkeep.dav.shares import Provider
 from davkeep.operations import Outcome, RepeatKey
-from davkeep.trees.share import etag_of
+from davkeep.trees.identity import etag_of, identity_of
 from davkeep.words.conditions import CONDITIONS
 from davkeep.words.urls import Segments, quote_path
 
@@ -61,7 +61,7 @@ def is_made(destination: Target, _: Outcome) -> bool:
 def is_moved(source: Target, destination: Target, _: Outcome) -> bool:
     """Of MOVE: the destination is there, and the source is not, but for another name of it."""
     made, left = _found(destination), _found(source)
-    return made is not None and (left is None or _identity(left) == _identity(made))
+    return made is not None and (left is None or identity_of(left) == identity_of(made))
 
 
 def is_removed(target: Target, _: Outcome) -> bool:
@@ -83,7 +83,3 @@ def _found(target: Target, *, follow_last: bool = False) -> stat_result | None:
             return entry.find()
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _identity(status: stat_result) -> tuple[int, int]:
-    return (status.st_dev, status.st_ino)

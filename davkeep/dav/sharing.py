@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from davkeep.dav.shares import Provider
+from davkeep.trees.place import PASS
 from davkeep.trees.share import Entry, Kind
 from davkeep.trees.sharing import can_share_blocks
 from davkeep.words.threads import ThreadRefusedError, start_brief
@@ -15,9 +16,6 @@ _log = logging.getLogger("davkeep.dav")
 
 #: Seconds that a request waits for a trial, which takes some milliseconds on a disk that is well.
 PATIENCE = 1.0
-
-#: A directory, whether or not it may be read.
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _FileSystem(NamedTuple):
@@ -61,7 +59,7 @@ class Sharing:
         """
         if kind is not Kind.COLLECTION:
             return self._holds_in(entry.parent_fd, patience)
-        folder_fd = os.open(entry.name, _FOLDER, dir_fd=entry.parent_fd)
+        folder_fd = os.open(entry.name, PASS, dir_fd=entry.parent_fd)
         try:
             return self._holds_in(folder_fd, patience)
         finally:

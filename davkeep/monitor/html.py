@@ -16,13 +16,12 @@ from davkeep.monitor.news import MOST_BYTES, MOST_ERRORS
 from davkeep.monitor.pages import Page
 from davkeep.monitor.streams import EVENTS, Streams
 from davkeep.monitor.tokens import Tokens
-from davkeep.monitor.uploads import UPLOADS
 from davkeep.operations import Operation, Registry, State
 from davkeep.operations.description import MONITORS, OPERATIONS
 from davkeep.operations.statuses import status_of
 from davkeep.words.callers import Caller
 from davkeep.words.display import INVISIBLE, clipped, last_name, readable, shortened
-from davkeep.words.urls import quote_path
+from davkeep.words.urls import UPLOADS, quote_path
 
 #: Finished operations that the list shows at most, and those that run or wait.
 MOST_FINISHED, MOST_PENDING = 100, 300
@@ -126,9 +125,14 @@ def _read(name: str) -> str:
 
 def _script() -> str:
     """The scripts, with what they share with the server."""
+    shared = {
+        "INVISIBLE": INVISIBLE,
+        "MOST_FINISHED": MOST_FINISHED,
+        "MOST_PENDING": MOST_PENDING,
+    }
     # In JSON, which is JavaScript, what cannot be seen is escaped.
-    shared = f"const INVISIBLE = {json.dumps(INVISIBLE)};\n"
-    return shared + _read("wording.js") + _read("page.js") + _read("uploads.js")
+    given = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in shared.items())
+    return given + _read("wording.js") + _read("page.js") + _read("uploads.js")
 
 
 def _templates() -> Environment:

@@ -154,7 +154,7 @@ class News:
         """
         with self._lock:
             if now >= self._looked.get("", 0.0) + TIDY_AFTER:
-                self._look_at_all(now)
+                self._look_around(now)
             last = self._events.get(operation.id)
             if last is None and self._registry.get(operation.id) is not operation:
                 # Nobody will see that it goes, so it does not come into the table.
@@ -215,12 +215,13 @@ class News:
         return now >= self._looked.get(name, -PAUSE) + PAUSE
 
     def _look_around(self, now: float) -> None:
+        # An end waits for no pause: whoever asks may be asking for the last time.
+        self._take_untold()
         if self._is_due("", now):
             self._look_at_all(now)
 
     def _look_at_all(self, now: float) -> None:
         self._looked[""] = now
-        self._take_untold()
         known = self._registry.visible(lambda _: True)
         for operation in known:
             self._look_at(operation, now)

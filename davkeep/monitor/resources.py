@@ -12,12 +12,12 @@ from davkeep.monitor.pages import Pages
 from davkeep.monitor.status_monitor import Replay, StatusMonitor
 from davkeep.monitor.streams import EVENTS, HEARTBEAT, Streams
 from davkeep.monitor.tokens import Tokens
-from davkeep.monitor.uploads import UPLOADS, Unfinished, UploadList
+from davkeep.monitor.uploads import Unfinished, UploadList
 from davkeep.operations import Registry
 from davkeep.operations.description import JOB
 from davkeep.operations.statuses import RESPONSE
 from davkeep.words.configuration import Configuration
-from davkeep.words.urls import Segments
+from davkeep.words.urls import UPLOADS, Segments
 
 #: What is about operations is here, and below.
 OPERATIONS: Segments = (".davkeep", "operations")

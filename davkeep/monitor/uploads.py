@@ -12,10 +12,6 @@ from davkeep.monitor.same_origin import require_same_origin
 from davkeep.monitor.tokens import Tokens
 from davkeep.words.failure import Failure
 from davkeep.words.status import reason
-from davkeep.words.urls import Segments
-
-#: The list; below it are the uploads themselves, by the paths of their targets.
-UPLOADS: Segments = (".davkeep", "uploads")
 
 #: Whether what belongs to an account may be seen.
 MaySee = Callable[[tuple[str, str]], bool]
@@ -68,5 +64,5 @@ class UploadList:
             if asked is None:
                 raise Failure(404, "There is no such upload.")
             return asked
-        start_response(f"204 {reason(204)}", [("Cache-Control", "no-store")])
+        start_response(f"204 {reason(204)}", [])
         return ()

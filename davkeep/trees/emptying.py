@@ -6,10 +6,9 @@ import stat
 from collections.abc import Callable, Generator
 
 from davkeep.trees.descent import DIRECTORY, Descent
+from davkeep.trees.place import PASS
 from davkeep.trees.steps import MemberError, MemberErrors
 from davkeep.words.progress import Progress
-
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _Level:
@@ -217,7 +216,7 @@ def _restored(fd: int) -> bool:
 def _open_restored(parent_fd: int, name: str) -> int:
     """Open a directory after giving it u+rwx; -1 if that is impossible."""
     try:
-        fd = os.open(name, _PASS, dir_fd=parent_fd)
+        fd = os.open(name, PASS, dir_fd=parent_fd)
     except OSError:
         return -1
     try:

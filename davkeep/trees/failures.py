@@ -1,6 +1,8 @@
 """Whose error it is: a member's, the destination's, or the server's own."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from davkeep.trees.steps import DestinationError
@@ -32,6 +34,15 @@ def blame_destination(error: OSError) -> NoReturn:
     if error.errno in _EXHAUSTED:
         raise destination_error(error) from error
     raise WriteError(error) from error
+
+
+@contextmanager
+def as_destination() -> Iterator[None]:
+    """Raise a WriteError of the block as DestinationError: there is only the one member."""
+    try:
+        yield
+    except WriteError as failure:
+        raise destination_error(failure.error) from failure
 
 
 def destination_error(error: OSError) -> OSError:

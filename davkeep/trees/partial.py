@@ -7,12 +7,12 @@ import stat
 from davkeep.trees.closing import Closing
 from davkeep.trees.content import write_all
 from davkeep.trees.durability import flush_directory
-from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.failures import as_destination, destination_error
 from davkeep.trees.names import Name
+from davkeep.trees.place import PASS
 
 _MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Partial(Closing):
@@ -71,10 +71,8 @@ class Partial(Closing):
 
     def write(self, block: bytes | memoryview) -> None:
         """Write on."""
-        try:
+        with as_destination():
             write_all(self.fd, block)
-        except WriteError as failure:
-            raise destination_error(failure.error) from failure
 
     def flush(self) -> None:
         """Bring what has arrived, and the file's name, to the disk."""
@@ -126,7 +124,7 @@ def _is_it(folder_fd: int, name: str, inode: str) -> bool:
 
 def open_folder(folder: str | bytes) -> int:
     """Return a descriptor of a directory that holds hidden files, the caller's to close."""
-    return os.open(folder, _FOLDER)
+    return os.open(folder, PASS)
 
 
 def remove_partial(folder: bytes, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from davkeep.trees.closing import Closing
 from davkeep.trees.content import ContentCopy, in_lanes, seek, stored_size
-from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.failures import as_destination, destination_error
 from davkeep.trees.identity import etag_of
 from davkeep.trees.share import Entry
 from davkeep.trees.sharing import share_blocks
@@ -136,10 +136,8 @@ class Patch(Closing):
         if self._base is not None:
             yield from self._set_apart(self._whole, self._base.position)
         assert self._part is not None, "it arrived by itself, or was set apart"
-        try:
+        with as_destination():
             yield from self._copied(source_fd, self._whole.fd, status)
-        except WriteError as failure:
-            raise destination_error(failure.error) from failure
         _go_to(self._whole.fd, position)
         yield from _written(self._part.blocks(_BLOCK), self._whole)
         return position
@@ -167,10 +165,8 @@ class Patch(Closing):
 
 def _go_to(fd: int, position: int) -> None:
     """Write on at ``position``. Raises DestinationError (413)."""
-    try:
+    with as_destination():
         seek(fd, position)
-    except WriteError as failure:
-        raise destination_error(failure.error) from failure
 
 
 def _read(fd: int, position: int, size: int) -> Iterator[bytes]:

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from davkeep.trees.identity import identity_of
 from davkeep.trees.names import folded
 
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: A directory only passed through: needs search permission, not read permission.
+PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: Device and inode of a directory.
 Identity = tuple[int, int]
@@ -55,25 +57,20 @@ def place_at(path: str) -> Place:
     Raises OSError where one of them cannot be looked at.
     """
     names = [name for name in path.split("/") if name]
-    fd, identities = os.open("/", _PASS), []
+    fd, identities = os.open("/", PASS), []
     try:
-        identities.append(_identity(fd))
+        identities.append(identity_of(os.fstat(fd)))
         for count, name in enumerate(names, start=1):
             try:
-                below = os.open(name, _PASS, dir_fd=fd)
+                below = os.open(name, PASS, dir_fd=fd)
             except (FileNotFoundError, NotADirectoryError):
                 return place_of(names[:count], tuple(identities))
             os.close(fd)
             fd = below
-            identities.append(_identity(fd))
+            identities.append(identity_of(os.fstat(fd)))
     finally:
         os.close(fd)
     return place_of(names, tuple(identities))
-
-
-def _identity(fd: int) -> Identity:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino
 
 
 @lru_cache(maxsize=1024)

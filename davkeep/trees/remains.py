@@ -10,19 +10,19 @@ import os
 import stat
 
 from davkeep.trees.names import UPLOAD, Name
+from davkeep.trees.place import PASS
 from davkeep.trees.renames import rename_noreplace
 
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: The mode of a directory that stands in for a moment where a rename cannot refuse to replace.
 _STAND_IN = 0o700
 
 
 def open_folder(path: bytes) -> int:
     """Open a directory by its real path, following no link; the descriptor is O_PATH."""
-    fd = os.open("/", _PASS)
+    fd = os.open("/", PASS)
     for name in filter(None, path.split(b"/")):
         try:
-            below = os.open(name, _PASS, dir_fd=fd)
+            below = os.open(name, PASS, dir_fd=fd)
         finally:
             os.close(fd)
         fd = below

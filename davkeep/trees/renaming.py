@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from davkeep.trees.names import OLD, Name
+from davkeep.trees.place import PASS
 from davkeep.trees.renames import (
     ExchangeUnsupportedError,
     rename_exchange,
@@ -14,8 +15,6 @@ from davkeep.trees.renames import (
 )
 from davkeep.trees.share import Entry
 from davkeep.trees.steps import Control
-
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Renaming:
@@ -110,7 +109,7 @@ def insistently(call: Callable[[int, str, int, str], None], old: Name, new: Name
 def _writable(parent_fd: int, name: str) -> Iterator[None]:
     """Give a directory of our own u+w for a moment; anything else is left alone."""
     try:
-        fd = os.open(name, _PASS, dir_fd=parent_fd)
+        fd = os.open(name, PASS, dir_fd=parent_fd)
     except OSError:
         yield
         return

@@ -6,10 +6,7 @@ import os
 from davkeep.trees.failures import refuse_shortage
 from davkeep.trees.identity import identity_of
 from davkeep.trees.mounts import mount_point_of
-from davkeep.trees.place import Identity
-
-#: A directory only passed through: needs search permission, not read permission.
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from davkeep.trees.place import PASS, Identity
 
 
 class ShareGoneError(OSError):
@@ -30,7 +27,7 @@ class Root:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Look at ``folder``; raises OSError when it is no directory that can be opened."""
         self.folder = os.path.realpath(folder)
-        fd = os.open(self.folder, _PASS)
+        fd = os.open(self.folder, PASS)
         try:
             own = identity_of(os.fstat(fd))
         finally:
@@ -46,7 +43,7 @@ class Root:
         """
         fd = -1
         try:
-            fd = os.open(self.folder, _PASS)
+            fd = os.open(self.folder, PASS)
             own = identity_of(os.fstat(fd))
             identities = self.identities
             if own != identities[-1]:

@@ -18,7 +18,7 @@ from davkeep.trees.descent import DIRECTORY
 from davkeep.trees.identity import etag_of, identity_of
 from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
 from davkeep.trees.names import is_hidden_name, is_segment
-from davkeep.trees.place import Identity, Place, place_of
+from davkeep.trees.place import PASS, Identity, Place, place_of
 from davkeep.trees.root import Root
 from davkeep.trees.steps import Segments
 
@@ -26,8 +26,6 @@ __all__ = ["Entry", "Kind", "Place", "Share", "etag_of", "is_hidden_name"]
 
 T = TypeVar("T")
 
-#: A directory only passed through: needs search permission, not read permission.
-_PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A member to read: a FIFO does not block, a link is not followed.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -313,7 +311,7 @@ def _tried_twice(attempt: Callable[[], T]) -> T:
 def _step(fd: int, name: str) -> int:
     """Go one directory down, closing the one above only when that worked."""
     try:
-        below = os.open(name, _PASS, dir_fd=fd)
+        below = os.open(name, PASS, dir_fd=fd)
     except NotADirectoryError:
         if link_target(fd, name) is not None:
             raise OSError(errno.ELOOP, "Symbolic links are not followed here") from None

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from davkeep.trees.attributes import give_attributes_of, give_new_file_mode
 from davkeep.trees.closing import Closing
 from davkeep.trees.content import ContentCopy, write_all
-from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.failures import as_destination, destination_error
 from davkeep.trees.names import Name
 from davkeep.trees.partial import Partial
 from davkeep.trees.purge import purge_now
@@ -88,10 +88,8 @@ class Upload(Closing):
 
     def write(self, block: bytes | memoryview) -> None:
         """Append a block. Raises DestinationError (507, 403, 500)."""
-        try:
+        with as_destination():
             write_all(self._fd, block)
-        except WriteError as failure:
-            raise destination_error(failure.error) from failure
         self.size += len(block)
         self._control.progress.bytes_done += len(block)
 
@@ -249,10 +247,8 @@ class Upload(Closing):
         with ExitStack() as undo:
             undo.callback(staging.discard)
             undo.callback(os.close, fd)
-            try:
+            with as_destination():
                 yield from ContentCopy(self._control).steps(self._fd, fd, os.fstat(self._fd))
-            except WriteError as failure:
-                raise destination_error(failure.error) from failure
             undo.pop_all()
         self._close()
         if self._outlives:

@@ -4,11 +4,10 @@ Without one a cache may keep by its own rules what looks as if it would not chan
 is old, and that something was not there (RFC 9111 4.2.2, RFC 9110 15.1).
 """
 
-from collections.abc import Callable
+from functools import partial
 
+from davkeep.words.heads import Field, Rule, replacing
 from davkeep.words.names import RESERVED_PREFIX
-
-Field = tuple[str, str]
 
 #: What is said of the server itself is old in a moment.
 NO_STORE = ("Cache-Control", "no-store")
@@ -19,9 +18,11 @@ NO_CACHE = ("Cache-Control", "no-cache")
 #: The methods whose answers are taken from a cache; PROPFIND's by nobody who follows RFC 4918.
 _READING = frozenset({"GET", "HEAD", "PROPFIND"})
 
+_never_stored = partial(replacing, [NO_STORE])
 
-def rule_of(method: str, path: str) -> Callable[[list[Field]], list[Field]] | None:
-    """What makes of the header fields of a response those that are sent; None: they stay.
+
+def rule_of(method: str, path: str) -> Rule | None:
+    """The rule for the fields of a response; None: they stay as they are.
 
     `path` is decoded. Below `/.davkeep/` nothing may be stored, whatever else is said; elsewhere a
     Cache-Control that is there already is somebody's own.
@@ -29,10 +30,6 @@ def rule_of(method: str, path: str) -> Callable[[list[Field]], list[Field]] | No
     if path.lstrip("/").startswith(RESERVED_PREFIX):
         return _never_stored
     return _revalidated if method in _READING else None
-
-
-def _never_stored(fields: list[Field]) -> list[Field]:
-    return [*(field for field in fields if field[0].lower() != "cache-control"), NO_STORE]
 
 
 def _revalidated(fields: list[Field]) -> list[Field]:

@@ -14,6 +14,9 @@ from davkeep.words.fields import Host, parse_host
 
 Segments: TypeAlias = tuple[str, ...]
 
+#: The list of unfinished uploads. Below it, the upload to a URL is called after that URL's path.
+UPLOADS: Segments = (".davkeep", "uploads")
+
 #: Bytes of the longest name on Linux file systems (NAME_MAX).
 LONGEST_SEGMENT = 255
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from davkeep.client.monitors import Operation
+from davkeep.client.ops import ROWS
 from davkeep.client.screen import line, print_table, watch
 
 RUNNING = {
@@ -109,7 +110,12 @@ def test_watching() -> None:
     )
     console = Console(file=io.StringIO(), width=160)
     pauses: list[int] = []
-    watch(console, lambda: [Operation(each) for each in next(looks)], lambda: pauses.append(1))
+    watch(
+        console,
+        lambda: [Operation(each) for each in next(looks)],
+        lambda: pauses.append(1),
+        rows=ROWS,
+    )
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert [each.split()[:2] for each in lines] == [
         ["b", "running"],

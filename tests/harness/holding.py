@@ -5,34 +5,18 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from harness.listening import Listening
 from harness.server import DEADLINE
 
 
-class HoldingProxy:
+class HoldingProxy(Listening):
     """As one that collects a buffer before it passes anything on, and whose buffer is large."""
 
     def __init__(self, server: Any) -> None:
         self._target = (server.host, server.port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         #: Set once there is something that it has not passed on.
         self.holds = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def __enter__(self) -> "HoldingProxy":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(DEADLINE)
-
-    def _run(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, client: socket.socket) -> None:
         is_stream = threading.Event()

@@ -2,13 +2,13 @@
 
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from harness.listening import Listening
 from harness.server import DEADLINE, RunningServer, Serve
 
 
@@ -47,7 +47,7 @@ def guarded(tmp_path: Path, serve: Serve) -> RunningServer:
 Habit = Callable[[bytes, int], tuple[bytes, bool]]
 
 
-class StandIn:
+class StandIn(Listening):
     """Passes one request a connection on, and each response's head through a habit."""
 
     def __init__(self, server: RunningServer, habit: Habit, added: bytes, version: bytes) -> None:
@@ -56,27 +56,7 @@ class StandIn:
         self._habit = habit
         self._added = added
         self._version = version
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Where it is asked."""
-        return f"http://127.0.0.1:{self.port}/"
-
-    def close(self) -> None:
-        """Accept no more."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(DEADLINE)
-
-    def _run(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._target, DEADLINE) as server, suppress(OSError):

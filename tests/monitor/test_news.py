@@ -96,6 +96,16 @@ def test_an_end_waits_for_no_pause(registry: Registry, news: News) -> None:
     assert news.of(operation, 200.0) is last
 
 
+def test_an_end_is_in_the_rest_of_a_stream(registry: Registry, news: News) -> None:
+    """One of all that ends between two looks has what ended since the last one."""
+    operation = registry.add()
+    stream = AllOperations(news, ANN, None, 100.0)
+    assert b"event: progress" in stream.tell(100.0)[0]
+    operation.end(State.INTERRUPTED, Outcome(503))
+    registry.tell(operation)
+    assert b"event: end" in b"".join(stream.rest(100.0 + PAUSE / 2))
+
+
 def test_who_is_told_what(registry: Registry, news: News) -> None:
     """Users of their own, administrators of all."""
     registry.add("ann")

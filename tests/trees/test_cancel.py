@@ -11,24 +11,13 @@ import pytest
 from davkeep.trees.copy import copy
 from davkeep.trees.move import move
 from davkeep.trees.remove import remove
+from harness.stepping import closed_after
 
 TREE = {
     "a": b"1",
     "b": {"c": b"2" * 200_000, "l": "c", "d": {"e": b"3"}, "z": {}},
     "y": b"4",
 }
-
-
-def _closed_at(world: Any, count: int, *arguments: Any, **options: Any) -> bool:
-    """Close the steps of an operation after ``count`` of them; tell whether they had ended."""
-    steps = world.steps(*arguments, **options)
-    try:
-        for _ in range(count):
-            next(steps)
-    except StopIteration:
-        return True
-    steps.close()
-    return False
 
 
 @pytest.mark.parametrize("fsync", [True, False])
@@ -46,7 +35,7 @@ def test_copy(
         world.control.fsync = fsync
         world.make({"old": TREE, **existing})
         opened, before, tree = fds(), world.snapshot(), world.snapshot("old")
-        finished = _closed_at(world, count, copy, "old", "new", overwrite=True)
+        finished = closed_after(world.steps(copy, "old", "new", overwrite=True), count)
         assert fds() == opened
         assert world.snapshot("old") == tree
         if world.control.is_effective:
@@ -78,13 +67,7 @@ def test_move_across_file_systems(
         there.make(existing)
         opened, before, tree = fds(), (here.snapshot(), there.snapshot()), here.snapshot("old")
         running = _moved(here, there)
-        finished = False
-        try:
-            for _ in range(count):
-                next(running)
-        except StopIteration:
-            finished = True
-        running.close()
+        finished = closed_after(running, count)
         assert fds() == opened
         if here.control.is_effective:
             assert there.snapshot("new") == tree
@@ -109,7 +92,7 @@ def test_move(new_world: Callable[..., Any], fds: Callable[[], list[str]]) -> No
         world = new_world()
         world.make({"old": TREE, "new": {"o": b"o", "p": {"q": b"q"}}})
         opened, tree = fds(), world.snapshot("old")
-        finished = _closed_at(world, count, move, "old", "new", overwrite=True)
+        finished = closed_after(world.steps(move, "old", "new", overwrite=True), count)
         assert fds() == opened
         assert world.snapshot("new") == tree
         assert not (world.folder / "old").exists()
@@ -125,7 +108,7 @@ def test_remove(new_world: Callable[..., Any], fds: Callable[[], list[str]]) -> 
         world = new_world()
         world.make({"old": TREE})
         opened, tree = fds(), world.snapshot("old")
-        finished = _closed_at(world, count, remove, "old")
+        finished = closed_after(world.steps(remove, "old"), count)
         assert fds() == opened
         assert world.hidden() == []
         assert not world.control.left_behind

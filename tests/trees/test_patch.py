@@ -13,6 +13,7 @@ from davkeep.trees.identity import etag_of
 from davkeep.trees.patch import Patch
 from davkeep.trees.steps import DestinationError, Lane
 from davkeep.words.failure import Failure
+from harness.stepping import closed_after
 
 
 def at(position: int, size: int) -> int:
@@ -97,14 +98,7 @@ def _interrupted(world: Any, count: int) -> bool:
     """Take ``count`` steps and close; False if they ended before."""
     with world.entry("f") as entry, Patch(entry, world.control, partial(at, 2)) as patch:
         patch.write(b"----")
-        steps = patch.commit()
-        try:
-            for _ in range(count):
-                next(steps)
-        except StopIteration:
-            return False
-        steps.close()
-        return True
+        return not closed_after(patch.commit(), count)
 
 
 def test_a_large_file_is_bulk_work(world: Any) -> None:

@@ -13,6 +13,7 @@ from davkeep.trees.patch import Patch
 from davkeep.trees.steps import Lane
 from davkeep.words.failure import Failure
 from harness.images import SHARING, disk_of, places
+from harness.stepping import closed_after
 
 BLOCK = 4096
 
@@ -134,14 +135,7 @@ def _interrupted(world: Any, part: bytes, count: int) -> bool:
     with world.entry("f") as entry, Patch(entry, world.control, _end) as patch:
         patch.write(part)
         file.write_bytes(b"changed")
-        steps = patch.commit()
-        try:
-            for _ in range(count):
-                next(steps)
-        except StopIteration:
-            return False
-        steps.close()
-        return True
+        return not closed_after(patch.commit(), count)
 
 
 def test_a_place_that_is_refused_later(there: Any) -> None:

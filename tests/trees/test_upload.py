@@ -14,6 +14,7 @@ from davkeep.trees.attributes import inherited_acl, umask
 from davkeep.trees.identity import etag_of
 from davkeep.trees.steps import Control, DestinationError, Lane
 from davkeep.trees.upload import Upload
+from harness.stepping import ends_within
 
 
 def put(world: Any, path: str, content: bytes, *, spool: Path | None = None, **options: Any) -> Any:
@@ -90,7 +91,7 @@ def test_cancelled_at_every_step(world: Any, existing: dict[str, Any]) -> None:
         with world.entry("f") as entry, Upload(entry, world.control) as upload:
             upload.write(b"content")
             steps = upload.commit()
-            finished = _advance(steps, taken)
+            finished = ends_within(steps, taken)
             steps.close()
         if not finished:
             assert world.snapshot() == before
@@ -108,16 +109,6 @@ def test_a_closed_commit_aborts_by_itself(world: Any, fds: Callable[[], list[str
         steps.close()
     assert world.snapshot() == {}
     assert fds() == opened
-
-
-def _advance(steps: Any, count: int) -> bool:
-    """Take ``count`` steps; tell whether they ended before."""
-    for _ in range(count):
-        try:
-            next(steps)
-        except StopIteration:
-            return True
-    return False
 
 
 def test_mode_attributes_and_owner_are_kept(world: Any) -> None:
@@ -346,7 +337,7 @@ def test_a_spool_on_another_file_system_cancelled_at_every_step(
         with world.entry("f") as entry, Upload(entry, world.control, str(other_tmpfs)) as upload:
             upload.write(b"x" * 200_000)
             steps = upload.commit()
-            finished = _advance(steps, taken)
+            finished = ends_within(steps, taken)
             steps.close()
         assert fds() == opened
         assert os.listdir(other_tmpfs) == []

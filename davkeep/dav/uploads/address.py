@@ -1,21 +1,18 @@
 """The URL of an upload, which a client that remembers nothing can make from the target's."""
 
 from davkeep.dav.answers import Field
-from davkeep.words.urls import Segments, quote_path
-
-#: Below it, the upload to a URL is called after that URL's path.
-PREFIX: Segments = (".davkeep", "uploads")
+from davkeep.words.urls import UPLOADS, Segments, quote_path
 
 
 def target_of(segments: Segments) -> Segments | None:
     """The path of the target, if ``segments`` are those of an upload's URL."""
-    depth = len(PREFIX)
-    return segments[depth:] if segments[:depth] == PREFIX and len(segments) > depth else None
+    depth = len(UPLOADS)
+    return segments[depth:] if segments[:depth] == UPLOADS and len(segments) > depth else None
 
 
 def upload_url(target: Segments) -> str:
     """The percent-encoded path of the upload to ``target``."""
-    return quote_path(PREFIX + target)
+    return quote_path(UPLOADS + target)
 
 
 def standing_fields(offset: int, length: int | None) -> tuple[Field, ...]:

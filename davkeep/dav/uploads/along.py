@@ -12,7 +12,7 @@ from davkeep.store.uploads import StoredUpload
 from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.trees.content import ContentCopy
 from davkeep.trees.descent import DIRECTORY
-from davkeep.trees.failures import WriteError, destination_error
+from davkeep.trees.failures import as_destination
 from davkeep.trees.partial import Partial, make_partial
 from davkeep.trees.share import Entry
 from davkeep.trees.steps import Control, DestinationError, Lane
@@ -77,12 +77,9 @@ class Along:
         partial.limit = self._uploads.limit_of(row.name)
         with ExitStack() as undo:
             made = undo.enter_context(make_partial(folder_fd, row.name))
-            try:
-                with closing(self._content(partial, made)) as blocks:
-                    yield from blocks
+            with as_destination(), closing(self._content(partial, made)) as blocks:
+                yield from blocks
                 made.cut(partial.size)
-            except WriteError as failure:
-                raise destination_error(failure.error) from failure
             # The time of the collection is that of the one which is moved.
             os.utime(folder_fd, ns=(before.st_atime_ns, before.st_mtime_ns))
             if self._control.fsync:

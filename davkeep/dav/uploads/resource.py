@@ -58,10 +58,11 @@ class UploadResource:
         """404 where there is none, 412 for a condition on an entity tag, which it has not."""
         request.refuse_body()
         with request.share.existing(request.segments) as entry:
-            if self._site.uploads.standing(entry, request.account) is None:
-                raise Failure(404)
-            fields = conditions_in(request.environ)
-            check_preconditions(fields, method="DELETE", etag=None, modified=None, exists=True)
+            conditions = conditions_in(request.environ)
+            if conditions and self._site.uploads.standing(entry, request.account):
+                check_preconditions(
+                    conditions, method="DELETE", etag=None, modified=None, exists=True
+                )
             if not self._site.uploads.abandon(entry, request.account):
                 raise Failure(404)
         return Answer(204)

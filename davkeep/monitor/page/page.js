@@ -1,10 +1,8 @@
-// Keeps the operations page up to date, and asks before it cancels.
+// Keeps the operations page up to date, and asks before it cancels. MOST_FINISHED and MOST_PENDING
+// are the server's: how many finished operations are shown at most, and how many that run or wait.
 "use strict";
 
 (() => {
-  // Finished operations that are shown at most, and those that run or wait; the server shows as many.
-  const MOST_FINISHED = 100;
-  const MOST_PENDING = 300;
   // Milliseconds in which a stream has to begin; where it does not, something between holds it back.
   const STREAM_PATIENCE = 8000;
   const POLL_EVERY = 3000;
