@@ -30,7 +30,7 @@ class Along:
     two is beside the target afterwards is the right one: it does not matter whether the MOVE ends
     well, is cancelled, or is settled by recovery. Those in a spool stay where they are.
 
-    Until the MOVE is over nobody gives one of them up: it has a file in a tree that has no name yet.
+    Until the MOVE is over nobody gives one of them up: it has a file where nobody looks for it.
     """
 
     def __init__(
