@@ -96,7 +96,7 @@ class _Request:
 
 
 async def _ask(address: Address, request: _Request, within: float, most_content: int) -> Heard:
-    connection = await _connect(address)
+    connection = await _connect(address.origin)
     try:
         listening = _Listening(connection, most_content)
         listening.heard.local = connection.local
@@ -106,9 +106,8 @@ async def _ask(address: Address, request: _Request, within: float, most_content:
         connection.close()
 
 
-async def _connect(address: Address) -> Connection:
-    where = f"{address.host}, port {address.port}"
-    origin = Origin(address.host, address.port, address.authority, address.tls)
+async def _connect(origin: Origin) -> Connection:
+    where = f"{origin.host}, port {origin.port}"
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
             return await Connection.open(origin)

@@ -10,10 +10,10 @@ from davkeep.http.connection import (
     EndedError,
     Head,
     MalformedError,
-    Origin,
     UnsendableError,
 )
 from davkeep.http.loop import Loop, Resolve, run
+from davkeep.http.origin import Origin
 
 __all__ = [
     "MOST_INTERIMS",

@@ -8,6 +8,8 @@ from typing import Self
 
 import h11
 
+from davkeep.http.origin import Origin
+
 #: Seconds between the beginnings of two attempts at a host's addresses (RFC 8305 5 and 8).
 ATTEMPT_DELAY = 0.25
 #: Addresses of the first family that are tried before one of the other (RFC 8305 4).
@@ -28,16 +30,6 @@ class MalformedError(OSError):
 
 class UnsendableError(ValueError):
     """A request cannot be written as HTTP. It does not say which part: that may be a secret."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A server: `host` without brackets, `authority` for the Host field, `tls` None: plain HTTP."""
-
-    host: str
-    port: int
-    authority: str
-    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,5 +74,4 @@ def _origin(parts: SplitResult) -> Origin:
     if parts.scheme == "https":
         tls = ssl.create_default_context()
         tls.set_alpn_protocols(["http/1.1"])
-    port = parts.port or (443 if tls else 80)
-    return Origin(str(parts.hostname), port, parts.netloc, tls)
+    return Origin.of(parts, tls)
