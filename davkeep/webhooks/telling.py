@@ -79,6 +79,8 @@ class Telling:
         self._kept: list[Line] = []
         self._changed = asyncio.Event()
         self._is_stopping = False
+        #: Whether the database failed, which is logged when it begins to.
+        self._is_unreadable = False
         #: Whether nothing is known that is to be sent.
         self.wants_news = False
 
@@ -108,9 +110,12 @@ class Telling:
         try:
             delivery = self._choose(now)
         except StoreError as error:
-            _log.error("%s: what is to be sent cannot be read: %s", self._receiver.name, error)
+            if not self._is_unreadable:
+                _log.error("%s: what is to be sent cannot be read: %s", self._receiver.name, error)
+            self._is_unreadable = True
             await self._wait(STORE_PAUSE)
             return
+        self._is_unreadable = False
         if delivery is None:
             await self._wait(self._pause(now))
             self._close_kept(KEEP)

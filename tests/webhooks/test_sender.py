@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
+from davkeep.store.database import StoreError
 from davkeep.store.deliveries import Deliveries, Event
 from davkeep.webhooks import Receiver, retries
 from davkeep.webhooks.queue import Queue
@@ -517,6 +518,26 @@ def test_the_answer_to_the_last_attempt_counts(telling: Begin) -> None:
         one.sender.join(DEADLINE)
         one.queue.close()
     assert one.left() == [("b", 0)]
+
+
+def test_a_database_that_cannot_be_read_is_told_of_once(
+    telling: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked again and again, and what it holds is sent once it can be."""
+    due, failures = Deliveries.due, [StoreError("disk I/O error")] * 3
+
+    def failing(self: Deliveries, *arguments: Any) -> list[Any]:
+        if failures:
+            raise failures.pop()
+        return due(self, *arguments)
+
+    monkeypatch.setattr("davkeep.webhooks.telling.STORE_PAUSE", 0.01)
+    monkeypatch.setattr(Deliveries, "due", failing)
+    with receiving() as served:
+        one = telling(served.row())
+        one.tell("a")
+        assert operations(served.wait_for(1)) == ["a"]
+    assert caplog.text.count("cannot be read: disk I/O error") == 1
 
 
 def test_a_bug_ends_no_sender(
