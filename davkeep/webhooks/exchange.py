@@ -44,7 +44,9 @@ class Post(NamedTuple):
 
 @dataclass(slots=True)
 class Line:
-    """A connection to a receiver, and since when (loop's time) nothing is under way on it."""
+    """A connection to a receiver; whether it was answered on before, and since when (loop's time)
+    nothing is under way on it.
+    """
 
     connection: Connection
     is_kept: bool = False
@@ -76,6 +78,7 @@ async def answer_to(line: Line, origin: Origin, post: Post, until: float) -> Ans
                 if not line.is_kept:
                     raise
             line.connection.close()
+            line.is_kept = False
             try:
                 line.connection = await Connection.open(origin)
             except OSError as error:

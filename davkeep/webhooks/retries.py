@@ -137,3 +137,7 @@ class Course:
         self._narrow_until = max(self._narrow_until, now + seconds)
         self._most = max(min(count, self._most), 1)
         self.window = min(self.window, self._most)
+
+    def widen(self) -> None:
+        """Have as many as usual again, as it goes well: there was no reason for fewer."""
+        self._narrow_until, self._most = 0.0, MOST_UNDER_WAY

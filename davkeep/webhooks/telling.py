@@ -73,6 +73,8 @@ class Telling:
         #: The numbers of what is under way, and of what waits after a failure, with its moment.
         self._under_way: set[int] = set()
         self._resting: dict[int, float] = {}
+        #: For which one fewer are under way than usual, as it was late.
+        self._narrowed_for = 0
         #: On how many connections the rest of an answer is still to come.
         self._ending = 0
         #: Connections on which nothing is under way, the last used last.
@@ -204,7 +206,7 @@ class Telling:
         is_kept = False
         try:
             answer = await answer_to(line, self._receiver.origin, post, until)
-            self._answered(delivery, answer, began)
+            self._answered(delivery, answer, line, began)
             is_kept = answer.status is not None and await self._is_complete(line)
         finally:
             if is_kept and not self._is_stopping:
@@ -263,7 +265,17 @@ class Telling:
         if began >= self._course.not_before:
             self._fails(delivery, answer, self._course.failed(began, self._now(), self._chance()))
 
-    def _answered(self, delivery: Delivery, answer: Answer, began: float) -> None:
+    def _was_late(self, delivery: Delivery, line: Line, count: int) -> None:
+        """It got no answer, as one of so many: the receiver may serve one connection after the
+        other. But if it gets none on one that was served before, it hangs by itself.
+        """
+        if delivery.number == self._narrowed_for and line.is_kept:
+            self._course.widen()
+        elif count > 1:
+            self._narrowed_for = delivery.number
+            self._course.narrow(count // 2, self._now(), LATE_SECONDS)
+
+    def _answered(self, delivery: Delivery, answer: Answer, line: Line, began: float) -> None:
         count = len(self._under_way)
         self._under_way.discard(delivery.number)
         self._changed.set()
@@ -278,9 +290,8 @@ class Telling:
             _log.info("%s was told of operation %s", name, id)
             return
         is_first = not delivery.failed and began >= self._course.not_before
-        if answer.is_late and count > 1 and is_first:
-            # It may serve one connection after the other. One that is late again hangs by itself.
-            self._course.narrow(count // 2, self._now(), LATE_SECONDS)
+        if answer.is_late:
+            self._was_late(delivery, line, count if is_first else 1)
         wished = answer.retry_after
         pause = self._course.failed(began, self._now(), self._chance(), wished)
         if judgement is Verdict.GIVE_UP:

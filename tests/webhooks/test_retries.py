@@ -113,6 +113,18 @@ def test_a_receiver_that_takes_few_connections() -> None:
     assert course.window == 16
 
 
+def test_a_receiver_that_was_wrongly_taken_for_one_of_few() -> None:
+    """It gets as many as usual again, one success after the other."""
+    course = Course(1.0)
+    course.narrow(1, 100.0, LATE_SECONDS)
+    course.succeeded(101.0)
+    assert course.window == 1
+    course.widen()
+    for window in (2, 4, 8, 16, 16):
+        course.succeeded(101.0)
+        assert course.window == window
+
+
 def test_what_waits_grows_old_by_what_passes() -> None:
     """An event is too old once it was known for that long; what came later is not."""
     ages = Ages(100.0)

@@ -16,6 +16,7 @@ from davkeep.store.database import StoreError
 from davkeep.store.deliveries import Deliveries, Event
 from davkeep.webhooks import Receiver, retries
 from davkeep.webhooks.queue import Queue
+from davkeep.webhooks.retries import MOST_UNDER_WAY
 from davkeep.webhooks.sender import Sender
 from davkeep.words.later import Later
 from harness.receiver import SECRET, receiving
@@ -407,21 +408,26 @@ def test_a_clock_that_is_set_forward_gives_up_nothing(
 
 
 def test_an_event_that_hangs_makes_the_others_wait_once(telling: Begin) -> None:
-    """It is late again and again beside others that go well: that is no receiver of few."""
-    hangs = threading.Event()
+    """It is late beside another, as at a receiver of one connection; and late again on one that is
+    served, so that is none.
+    """
+    are_written, hangs = threading.Event(), threading.Event()
+    began: list[str] = []
 
     def answer(told: Any) -> int | None:
-        return None if told.fields["Webhook-Id"] == "0020" and not hangs.is_set() else 200
+        id = told.fields["Webhook-Id"]
+        began.append(id)
+        if id == "a":
+            assert are_written.wait(DEADLINE)
+        is_late = {"a": False, "b": not hangs.is_set(), "c": began.count("c") == 1}
+        return None if is_late[id] else 200
 
     with receiving(choose=answer) as served:
-        one = telling(served.row(timeout=0.2, pause=0.01))
-        one.tell(*[f"{number:04}" for number in range(100)])
-
-        def late() -> int:
-            return [each.fields["Webhook-Id"] for each in served.told].count("0020")
-
-        until(lambda: late() >= 4, "it is tried again and again")
-        assert one.most_under_way >= 8
+        one = telling(served.row(timeout=1.0, pause=0.01))
+        one.tell("a", "b", "c")
+        are_written.set()
+        until(lambda: one.most_under_way == 1, "no more than one is tried")
+        until(lambda: one.most_under_way == MOST_UNDER_WAY, "as many as usual are")
         hangs.set()
         until(lambda: not one.left(), "all are told")
 
