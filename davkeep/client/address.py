@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from davkeep.http import Origin
 from davkeep.words.command_failed import CommandFailed
+from davkeep.words.urls import can_be_host
 
 
 class CannotAsk(CommandFailed):
@@ -37,18 +38,10 @@ def parse_url(url: str, tls: ssl.SSLContext) -> Address:
         host, port, parts = None, None, urlsplit("")
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise CannotAsk(f"{shown} is no URL of a server; allowed: http:// or https:// and a host")
-    if port == 0 or not _is_name(host):
+    if port == 0 or not can_be_host(host):
         raise CannotAsk(f"{shown} is no URL of a server: there can be no such host or port")
     path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
     return Address(Origin.of(parts, tls), path)
-
-
-def _is_name(host: str) -> bool:
-    """Whether names of hosts are like that: no label is empty or longer than 63 (RFC 1035)."""
-    try:
-        return bool(host.encode("idna"))
-    except UnicodeError:
-        return False
 
 
 def tls_context(cafile: str | None, insecure: bool) -> ssl.SSLContext:
