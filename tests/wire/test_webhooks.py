@@ -339,7 +339,8 @@ def test_what_many_have_to_tell_outlives_a_stop(serve: Serve, root: Path, wire: 
     with receiving(port=port) as receiver:
         server.start()
         told = receiver.wait_for(200)
-    assert [each.operation["source"] for each in told] == [f"/{n}" for n in range(200)]
+    # A busy receiver's threads may swap some.
+    assert sorted(each.operation["source"] for each in told) == sorted(f"/{n}" for n in range(200))
 
 
 def test_interim_responses_of_a_receiver_are_not_its_answer(
