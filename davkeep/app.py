@@ -4,7 +4,7 @@ import logging
 import resource
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +29,13 @@ from davkeep.operations import (
     Books,
     Lanes,
     Limits,
+    Operation,
     Outcome,
     Registry,
     Reservations,
     Stored,
     most_begun,
+    tell_nobody,
 )
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.recovery.sweep import Sweep
@@ -54,7 +56,6 @@ from davkeep.terminal.log import LogHandler
 from davkeep.terminal.signals import unwinding
 from davkeep.trees.names import UPLOAD
 from davkeep.trees.share import Share
-from davkeep.webhooks import Receiver, Webhooks
 from davkeep.words.configuration import Configuration, ConfigurationError
 from davkeep.words.threads import ThreadRefusedError
 
@@ -190,7 +191,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
     lanes.start()
-    webhooks = start_webhooks(configuration, database, opened)
+    tell_ended = start_webhooks(configuration, database, opened)
     stored = Stored(
         database, DeadProperties(database), Locks(database, time.time), StoredUploads(database)
     )
@@ -201,7 +202,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         keep_results=block.operations.keep_results,
         reservations=reservations,
         debts=books.debts,
-        ended=webhooks.ended,
+        ended=tell_ended,
     )
     resume_results(registry, KeptResults(database), opened)
     return Site(
@@ -296,14 +297,24 @@ def start_control(site: Site, opened: ExitStack) -> None:
     opened.callback(control.stop)
 
 
-def start_webhooks(configuration: Configuration, database: Database, opened: ExitStack) -> Webhooks:
-    """Begin to send what is to be told; it is stopped with ``opened``, before the database."""
+def start_webhooks(
+    configuration: Configuration, database: Database, opened: ExitStack
+) -> Callable[[Operation], None]:
+    """Begin to send what is to be told; it is stopped with ``opened``, before the database.
+
+    Returns what is to be called with each operation that has ended.
+    """
+    if not configuration.davkeep.webhooks and database.is_empty("owed"):
+        return tell_nobody
+    # A client's libraries, which a start without webhooks does not wait for.
+    from davkeep.webhooks import Receiver, Webhooks
+
     rows = enumerate(configuration.davkeep.webhooks)
     receivers = [Receiver.of(number, row) for number, row in rows]
     webhooks = Webhooks(receivers, Deliveries(database))
     webhooks.start()
     opened.callback(webhooks.stop)
-    return webhooks
+    return webhooks.ended
 
 
 def make_uploads(

@@ -1,11 +1,12 @@
 """Where a server is: a URL taken apart."""
 
-import re
 import ssl
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from davkeep.http import Origin
 from davkeep.words.command_failed import CommandFailed
+from davkeep.words.urls import can_be_host
 
 
 class CannotAsk(CommandFailed):
@@ -14,17 +15,10 @@ class CannotAsk(CommandFailed):
 
 @dataclass(frozen=True)
 class Address:
-    """A server, and how to reach it."""
+    """A server; `path` is the percent-encoded one of its URL, with a slash at its end."""
 
-    #: The host's name or address, without brackets; an address may have a zone, after a %.
-    host: str
-    port: int
-    #: What goes into the Host field.
-    authority: str
-    #: Percent-encoded path of the URL, with a slash at its end.
+    origin: Origin
     path: str
-    #: None: plain HTTP.
-    tls: ssl.SSLContext | None = None
 
 
 def parse_url(url: str, tls: ssl.SSLContext) -> Address:
@@ -44,29 +38,10 @@ def parse_url(url: str, tls: ssl.SSLContext) -> Address:
         host, port, parts = None, None, urlsplit("")
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
         raise CannotAsk(f"{shown} is no URL of a server; allowed: http:// or https:// and a host")
-    if port == 0 or not _is_name(host):
+    if port == 0 or not can_be_host(host):
         raise CannotAsk(f"{shown} is no URL of a server: there can be no such host or port")
-    secure = parts.scheme == "https"
     path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-    return Address(
-        unquote(host) if ":" in host else host,
-        port or (443 if secure else 80),
-        _ZONE.sub("", parts.netloc),
-        path,
-        tls if secure else None,
-    )
-
-
-#: The zone of an IPv6 address, which matters on this machine only (RFC 6874 3).
-_ZONE = re.compile(r"%[^\]]*(?=\])")
-
-
-def _is_name(host: str) -> bool:
-    """Whether names of hosts are like that: no label is empty or longer than 63 (RFC 1035)."""
-    try:
-        return bool(host.encode("idna"))
-    except UnicodeError:
-        return False
+    return Address(Origin.of(parts, tls), path)
 
 
 def tls_context(cafile: str | None, insecure: bool) -> ssl.SSLContext:

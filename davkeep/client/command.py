@@ -66,6 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _verdict(arguments: argparse.Namespace) -> Verdict:
     address = address_of(arguments.url, arguments)
-    prober = Prober(Session(address, find(arguments.user, address.host), "probe"))
+    prober = Prober(Session(address, find(arguments.user, address.origin.host), "probe"))
     findings = prober.findings(arguments.count, arguments.seconds, arguments.patience)
-    return judge(findings, address.authority)
+    return judge(findings, address.origin.authority)

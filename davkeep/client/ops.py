@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _monitors(url: str, arguments: argparse.Namespace) -> Monitors:
     address = address_of(url, arguments)
-    return Monitors(address, find(arguments.user, address.host))
+    return Monitors(address, find(arguments.user, address.origin.host))
 
 
 def _show(monitors: Monitors, arguments: argparse.Namespace) -> None:

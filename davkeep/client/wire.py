@@ -1,19 +1,24 @@
 """One request on a connection of its own, and everything that comes back, as it comes.
 
-Interim responses are what this is about, and most HTTP libraries hide them, so it is h11 on a
-plain socket.
+Interim responses are what this is about, so it is `davkeep.http`.
 """
 
-import socket
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
-
-import h11
 
 from davkeep.client.address import Address, CannotAsk
+from davkeep.http import (
+    MOST_INTERIMS,
+    Connection,
+    Head,
+    MalformedError,
+    Origin,
+    UnsendableError,
+    run,
+)
 
 #: Seconds for opening a connection.
 CONNECT_WITHIN = 10.0
@@ -22,9 +27,6 @@ CONNECT_WITHIN = 10.0
 MOST_CONTENT = 1 << 20
 
 #: Interim responses that are listened to; `davkeep probe` asks for 200 at most.
-MOST_INTERIMS = 1000
-
-BLOCK = 65536
 
 
 class End(Enum):
@@ -83,39 +85,36 @@ def ask(
     An answer ends as ENDLESS after `most_content` bytes of content. Raises CannotAsk if there is no
     connection, and for what is no request.
     """
-    heard = Heard()
-    with _connect(address) as sock:
-        heard.local = sock.getsockname()[:2]
-        _Listening(sock, heard, time.monotonic() + within, most_content).run(
-            _request(address, method, target, fields)
-        )
-    return heard
+    return run(_ask(address, _Request(method, target, fields), within, most_content))
 
 
-def _connect(address: Address) -> socket.socket:
-    where = f"{address.host}, port {address.port}"
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    target: str
+    fields: Mapping[str, str]
+
+
+async def _ask(address: Address, request: _Request, within: float, most_content: int) -> Heard:
+    connection = await _connect(address.origin)
     try:
-        sock = socket.create_connection((address.host, address.port), CONNECT_WITHIN)
-        if address.tls is None:
-            return sock
-        return address.tls.wrap_socket(sock, server_hostname=address.host.partition("%")[0])
-    # ValueError: what the system's codecs or OpenSSL do not take for a name.
-    except (OSError, ValueError) as error:
+        listening = _Listening(connection, most_content)
+        listening.heard.local = connection.local
+        await listening.run(request, within)
+        return listening.heard
+    finally:
+        connection.close()
+
+
+async def _connect(origin: Origin) -> Connection:
+    where = f"{origin.host}, port {origin.port}"
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN):
+            return await Connection.open(origin)
+    except TimeoutError:
+        raise CannotAsk(f"no connection to {where}: timed out") from None
+    except OSError as error:
         raise CannotAsk(f"no connection to {where}: {error}") from None
-
-
-def _request(address: Address, method: str, target: str, fields: Mapping[str, str]) -> h11.Request:
-    own = {
-        "Host": address.authority,
-        "Content-Length": "0",
-        "Connection": "close",
-    }
-    sent = [(name.encode(), encoded(value)) for name, value in {**own, **fields}.items()]
-    try:
-        return h11.Request(method=method, target=target, headers=sent)
-    except h11.LocalProtocolError:
-        # Its message would repeat the field, which may hold a password.
-        raise CannotAsk("the request cannot be written as HTTP") from None
 
 
 def encoded(text: str) -> bytes:
@@ -126,72 +125,55 @@ def encoded(text: str) -> bytes:
 
 
 class _Listening:
-    def __init__(self, sock: socket.socket, heard: Heard, until: float, most_content: int) -> None:
-        self._sock = sock
-        self._heard = heard
-        self._until = until
+    """Notes what comes on a connection."""
+
+    def __init__(self, connection: Connection, most_content: int) -> None:
+        self.heard = Heard()
+        self._connection = connection
         self._room = most_content
         self._content: list[bytes] = []
-        self._h11 = h11.Connection(h11.CLIENT)
         self._begun = time.monotonic()
 
-    def run(self, request: h11.Request) -> None:
-        """Fill `heard`."""
+    async def run(self, request: _Request, within: float) -> None:
+        """Fill `heard`, for `within` seconds at most."""
+        fields = {"Connection": "close", **request.fields}
+        sent = {name: encoded(value) for name, value in fields.items()}
         try:
-            self._sock.settimeout(CONNECT_WITHIN)
-            for event in (request, h11.EndOfMessage()):
-                self._sock.sendall(self._h11.send(event) or b"")
-            self._begun = time.monotonic()
-            while self._take(self._event()):
-                pass
+            self._connection.send(request.method, request.target, sent)
+        except UnsendableError as error:
+            raise CannotAsk(str(error)) from None
+        self._begun = time.monotonic()
+        try:
+            async with asyncio.timeout(within):
+                while self._take(await self._connection.next()):
+                    pass
         except TimeoutError:
-            self._heard.end = End.SILENT
-        except h11.RemoteProtocolError:
-            # Also what h11 says of a connection that ends in the middle of a response.
-            closed = self._h11.trailing_data[1]
-            self._heard.end = End.CLOSED if closed else End.MALFORMED
+            self.heard.end = End.SILENT
+        except MalformedError:
+            self.heard.end = End.MALFORMED
         except OSError:
-            self._heard.end = End.CLOSED
-        self._heard.content = b"".join(self._content)
-        self._heard.seconds = time.monotonic() - self._begun
+            self.heard.end = End.CLOSED
+        self.heard.content = b"".join(self._content)
+        self.heard.seconds = time.monotonic() - self._begun
 
-    def _event(self) -> Any:
-        while (event := self._h11.next_event()) is h11.NEED_DATA:
-            left = self._until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._sock.settimeout(left)
-            self._h11.receive_data(self._sock.recv(BLOCK))
-        return event
-
-    def _take(self, event: Any) -> bool:
-        """Note an event; False at the last one."""
-        if isinstance(event, h11.InformationalResponse):
-            after = time.monotonic() - self._begun
-            self._heard.interims.append(Interim(event.status_code, after, _fields(event)))
-            if len(self._heard.interims) > MOST_INTERIMS:
-                return self._end(End.ENDLESS)
-        elif isinstance(event, h11.Response):
-            self._heard.status, self._heard.fields = event.status_code, _fields(event)
-        elif isinstance(event, h11.Data):
-            self._content.append(bytes(event.data)[: self._room])
-            self._room -= len(event.data)
+    def _take(self, found: Head | bytes | None) -> bool:
+        """Note it; False at the last."""
+        if found is None:
+            return self._end(End.COMPLETE)
+        if isinstance(found, bytes):
+            self._content.append(found[: self._room])
+            self._room -= len(found)
             if self._room < 0:
                 return self._end(End.ENDLESS)
-        elif isinstance(event, h11.EndOfMessage):
-            return self._end(End.COMPLETE)
+        elif found.is_final:
+            self.heard.status, self.heard.fields = found.status, found.fields
         else:
-            return self._end(End.CLOSED)
+            after = time.monotonic() - self._begun
+            self.heard.interims.append(Interim(found.status, after, found.fields))
+            if len(self.heard.interims) > MOST_INTERIMS:
+                return self._end(End.ENDLESS)
         return True
 
     def _end(self, end: End) -> bool:
-        self._heard.end = end
+        self.heard.end = end
         return False
-
-
-def _fields(event: h11.Response | h11.InformationalResponse) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in event.headers:
-        key, text = name.decode("ascii"), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found

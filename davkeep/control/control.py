@@ -59,7 +59,9 @@ class Control:
                 # Nobody can connect before.
                 listener.listen()
             self._listener = listener
-            self._thread = start_thread(self._serve, "davkeep-control")
+            self._thread = start_thread(
+                self._serve, "davkeep-control", is_over=self.is_stopped.is_set
+            )
         except OSError:
             self._listener = None
             listener.close()
@@ -75,21 +77,22 @@ class Control:
                         each.shutdown(socket.SHUT_RDWR)
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
+        if self._listener is not None:
+            self._listener.close()
 
     def _serve(self) -> None:
         """Be the thread."""
         listener = self._listener
         assert listener is not None
-        with listener:
-            while not self.is_stopped.is_set():
-                try:
-                    connection, _ = listener.accept()
-                except OSError as error:
-                    if not self.is_stopped.wait(1.0):
-                        _log.error("nobody can be let in: %s", error)
-                    continue
-                with connection:
-                    self._converse(connection)
+        while not self.is_stopped.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError as error:
+                if not self.is_stopped.wait(1.0):
+                    _log.error("nobody can be let in: %s", error)
+                continue
+            with connection:
+                self._converse(connection)
 
     def _converse(self, connection: socket.socket) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from davkeep.dav.shares import Provider
 from davkeep.trees.place import PASS
 from davkeep.trees.share import Entry, Kind
 from davkeep.trees.sharing import can_share_blocks
-from davkeep.words.threads import ThreadRefusedError, start_thread
+from davkeep.words.threads import ThreadRefusedError, start_brief
 
 _log = logging.getLogger("davkeep.dav")
 
@@ -80,7 +80,7 @@ class Sharing:
         own_fd = os.dup(folder_fd)
         ended = self._under_way[where] = threading.Event()
         try:
-            start_thread(lambda: self._try(where, own_fd, ended), "davkeep-sharing")
+            start_brief(lambda: self._try(where, own_fd, ended), "davkeep-sharing")
         except ThreadRefusedError:
             os.close(own_fd)
             self._end(where, ended, None)

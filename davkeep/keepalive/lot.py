@@ -90,7 +90,7 @@ class ParkingLot:
 
     def start(self) -> None:
         """Start the thread. Raises ThreadRefusedError."""
-        self._thread = start_thread(self._run, "davkeep-lot")
+        self._thread = start_thread(self._run, "davkeep-lot", is_over=lambda: not self._running)
 
     def park(self, entry: Parked) -> None:
         """Take over a connection; if the lot is closed, the connection is reset."""

@@ -14,7 +14,7 @@ from davkeep.operations.outcome import CANCELLED_CONDITION, Failures, MemberFail
 from davkeep.operations.page import Page
 from davkeep.operations.rate import Rate
 from davkeep.operations.recovery.books import Books
-from davkeep.operations.registry import Registry, Stopping
+from davkeep.operations.registry import Registry, Stopping, tell_nobody
 from davkeep.operations.repeats import RepeatKey
 from davkeep.operations.reservations import Account, Conflict, Mode, Reservations
 from davkeep.operations.state import IllegalTransition, State
@@ -55,4 +55,5 @@ __all__ = [
     "describe",
     "most_begun",
     "never_bulk",
+    "tell_nobody",
 ]

@@ -134,7 +134,7 @@ class CountingThread:
         self._counting = Counting(clock)
         #: Guards the thread and the two flags, and wakes the thread.
         self._changed = threading.Condition()
-        self._crew = Crew("davkeep-count", 1)
+        self._crew = Crew("davkeep-count", 1, lambda: self._is_stopped)
         self._has_new = False
         self._is_stopped = False
 

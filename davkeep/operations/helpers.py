@@ -38,7 +38,7 @@ class Helpers:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         #: Guards the threads and the flag, and that nothing comes behind the last word to them.
         self._lock = threading.Lock()
-        self._crew = Crew("davkeep-member", size)
+        self._crew = Crew("davkeep-member", size, lambda: self._is_stopped)
         self._is_stopped = False
 
     def submit(self, call: Callable[[], Any]) -> "Future[Any]":

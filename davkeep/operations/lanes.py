@@ -126,7 +126,7 @@ class Lanes:
         self._works: dict[Operation, Work] = {}
         sizes = {Driver.SHORT: SHORT_THREADS, Driver.LONG: workers, Driver.UNDO: 1}
         self._lines = {
-            driver: _Line(driver, size, threading.Condition(self._lock), _crew_of(driver, size))
+            driver: _Line(driver, size, threading.Condition(self._lock), self._crew(driver, size))
             for driver, size in sizes.items()
         }
         self._begun_waiting = 0
@@ -134,6 +134,9 @@ class Lanes:
         self._left: list[Work] = []
         self._is_stopping = False
         self._is_stopped = False
+
+    def _crew(self, driver: Driver, size: int) -> Crew:
+        return Crew(f"davkeep-{driver.name.lower()}", size, lambda: self._is_stopped)
 
     def start(self) -> None:
         """Give each line the thread without which its work would never end.
@@ -407,10 +410,6 @@ class Lanes:
             line.crew.join(deadline)
         self._helpers.stop()
         self._counting.stop(max(0.0, deadline - time.monotonic()))
-
-
-def _crew_of(driver: Driver, size: int) -> Crew:
-    return Crew(f"davkeep-{driver.name.lower()}", size)
 
 
 def _line_of(work: Work) -> Driver:

@@ -36,7 +36,7 @@ def _no_check(_: Operation) -> None:
     """Stand in where everything was checked before."""
 
 
-def _tell_nobody(_: Operation) -> None:
+def tell_nobody(_: Operation) -> None:
     """Stand in where nobody wants to be told."""
 
 
@@ -79,7 +79,7 @@ class Registry:
         debts: Debts | None = None,
         clock: Clock = time.time,
         monotonic: Clock = time.monotonic,
-        ended: Callable[[Operation], None] = _tell_nobody,
+        ended: Callable[[Operation], None] = tell_nobody,
     ) -> None:
         """Begin with no operation."""
         self.lanes = lanes

@@ -61,7 +61,7 @@ class Upkeep:
 
     def start(self) -> None:
         """Start the thread. Raises ThreadRefusedError."""
-        self._thread = start_thread(self._serve, "davkeep-upkeep")
+        self._thread = start_thread(self._serve, "davkeep-upkeep", is_over=lambda: self._is_stopped)
 
     def stop(self, seconds: float) -> None:
         """End, after the step that is being made, and wait at most ``seconds`` for that."""

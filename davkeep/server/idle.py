@@ -11,9 +11,12 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cheroot.connections import ConnectionManager, prevent_socket_inheritance
+
+from davkeep.words.threads import run_lasting
 
 if TYPE_CHECKING:
     from davkeep.server.connection import Connection
@@ -123,7 +126,11 @@ class IdleConnections(ConnectionManager):
     def _run(self, expiration_interval: float) -> None:
         self._thread = threading.current_thread()
         try:
-            self._watch(expiration_interval)
+            run_lasting(
+                partial(self._watch, expiration_interval),
+                "that accepts",
+                is_over=lambda: bool(self._stop_requested),
+            )
         finally:
             self._thread = None
             self._ended.set()

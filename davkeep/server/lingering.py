@@ -82,7 +82,7 @@ class Lingering:
 
     def start(self) -> None:
         """Start the thread. Raises ThreadRefusedError."""
-        self._thread = start_thread(self._run, "davkeep-linger")
+        self._thread = start_thread(self._run, "davkeep-linger", is_over=lambda: not self._open)
 
     def take(self, sock: socket.socket, delivered: Callable[[], None] | None = None) -> None:
         """Take over a plain socket; closed at once if this has stopped.

@@ -69,14 +69,11 @@ class Worker:
 
     def run(self) -> None:
         """Serve connections until the pool has none for this thread any more."""
-        try:
-            while (conn := self._pool.take(self)) is not None:
-                try:
-                    self._serve(conn)
-                finally:
-                    self._pool.done(self)
-        finally:
-            self._pool.forget(self)
+        while (conn := self._pool.take(self)) is not None:
+            try:
+                self._serve(conn)
+            finally:
+                self._pool.done(self)
 
     def waits_for_client(self, seconds: float) -> bool:
         """Whether its client has kept it waiting for more than `seconds`."""
@@ -180,7 +177,7 @@ class Pool:
 
         Raises ThreadRefusedError.
         """
-        start_thread(self._watch_crowd, "davkeep-pool-growth")
+        start_thread(self._watch_crowd, "davkeep-pool-growth", is_over=self._is_over)
         with self._lock:
             self._spawn(reserved=False)
             self._spawn(reserved=True)
@@ -295,11 +292,6 @@ class Pool:
             if not self._delivering:
                 self._quiet.notify_all()
 
-    def forget(self, worker: Worker) -> None:
-        """`worker` ends."""
-        with self._lock:
-            self._threads.discard(worker)
-
     def _await_work(self, worker: Worker) -> bool:
         """Wait for something to do; False: this thread is one too many."""
         if worker.reserved:
@@ -326,6 +318,9 @@ class Pool:
             if self.qsize > self._waiting:
                 self._crowded.notify()
             return True
+
+    def _is_over(self) -> bool:
+        return self._stopping
 
     # Growth
 
@@ -383,7 +378,8 @@ class Pool:
         self._numbered += 1
         worker = Worker(self, reserved=reserved)
         kind = "delivery" if reserved else "pool"
-        worker.thread = start_thread(worker.run, f"davkeep-{kind}-{self._numbered}")
+        name = f"davkeep-{kind}-{self._numbered}"
+        worker.thread = start_thread(worker.run, name, is_over=self._is_over)
         self._threads.add(worker)
 
     def _join(self, timeout: float | None) -> None:

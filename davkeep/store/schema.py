@@ -113,4 +113,37 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE uploads ADD COLUMN arrived INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE uploads ADD COLUMN copy TEXT",
     ),
+    (
+        # One row for each event that a webhook is still to be told of: an `operation` that has
+        # `ended` at that second of the epoch. Numbers grow and are never used again.
+        """
+        CREATE TABLE events (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            operation TEXT NOT NULL UNIQUE,
+            body BLOB NOT NULL,
+            ended REAL NOT NULL
+        )
+        """,
+        # One row for each receiver, a URL, that is to be told of an event, whose body has `size`
+        # bytes. So many attempts have `failed`.
+        """
+        CREATE TABLE owed (
+            event INTEGER NOT NULL,
+            receiver TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            failed INTEGER NOT NULL,
+            PRIMARY KEY (event, receiver)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX owed_by_receiver ON owed (receiver, event)",
+        """
+        INSERT INTO events (operation, body, ended)
+            SELECT operation, body, min(due) FROM deliveries GROUP BY operation ORDER BY min(number)
+        """,
+        """
+        INSERT INTO owed SELECT events.number, receiver, length(events.body), failed
+            FROM deliveries JOIN events USING (operation)
+        """,
+        "DROP TABLE deliveries",
+    ),
 )

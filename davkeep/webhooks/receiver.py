@@ -1,9 +1,11 @@
 """Who is told, and of which operations."""
 
+import ssl
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from davkeep.http import Origin
 from davkeep.operations import Operation, State
 from davkeep.words.configuration import Webhook
 from davkeep.words.signature import signature, signing_key
@@ -20,6 +22,8 @@ class Receiver:
 
     name: str
     url: str = field(repr=False)
+    origin: Origin = field(repr=False, compare=False)
+    target: str = field(repr=False)
     key: bytes = field(repr=False)
     timeout: float
     attempts: int
@@ -32,9 +36,12 @@ class Receiver:
         """Take row ``number`` of the configuration, whose secret was read by now."""
         if webhook.secret is None:
             raise ValueError(f"webhook {number} has no secret")
+        parts = urlsplit(webhook.url)
         return cls(
-            name=f"webhook {number} ({urlsplit(webhook.url).hostname})",
+            name=f"webhook {number} ({parts.hostname})",
             url=webhook.url,
+            origin=_origin(parts),
+            target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
             key=signing_key(webhook.secret.get_secret_value()),
             timeout=webhook.timeout,
             attempts=webhook.attempts,
@@ -53,8 +60,18 @@ class Receiver:
         return {
             "Content-Type": "application/json",
             "User-Agent": "davkeep",
-            "Connection": "close",
             "webhook-id": id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature(self.key, id, timestamp, body),
         }
+
+
+def _origin(parts: SplitResult) -> Origin:
+    """Return where a URL leads. Certificates are verified against the system's authorities, or
+    those of the environment's SSL_CERT_FILE.
+    """
+    tls = None
+    if parts.scheme == "https":
+        tls = ssl.create_default_context()
+        tls.set_alpn_protocols(["http/1.1"])
+    return Origin.of(parts, tls)

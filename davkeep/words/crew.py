@@ -13,9 +13,13 @@ _log = logging.getLogger("davkeep.threads")
 class Crew:
     """So many threads at most; only those that run are counted. Not locked: its owner guards it."""
 
-    def __init__(self, name: str, size: int) -> None:
-        """Begin with nobody. ``name`` is that of the threads, without their numbers."""
+    def __init__(self, name: str, size: int, is_over: Callable[[], bool]) -> None:
+        """Begin with nobody.
+
+        ``name`` is that of the threads, without their numbers; ``is_over`` as of `start_thread`.
+        """
         self._name = name
+        self._is_over = is_over
         self._size = size
         #: Those that run, the first started first.
         self.threads: list[threading.Thread] = []
@@ -29,7 +33,7 @@ class Crew:
     def begin(self, run: Callable[[], object]) -> None:
         """Start the first one, if there is none. Raises ThreadRefusedError."""
         if not self.threads:
-            self.threads.append(start_thread(run, f"{self._name}-1"))
+            self._start(run, 1)
 
     def grow(self, run: Callable[[], object], wanted: int = 1) -> None:
         """Start up to ``wanted`` more, as far as the size allows.
@@ -38,13 +42,17 @@ class Crew:
         """
         for number in range(len(self) + 1, min(len(self) + wanted, self._size) + 1):
             try:
-                self.threads.append(start_thread(run, f"{self._name}-{number}"))
+                self._start(run, number)
             except ThreadRefusedError as error:
                 if not self._is_short:
                     _log.warning("%s, so there are %d", error.strerror, len(self))
                 self._is_short = True
                 return
             self._is_short = False
+
+    def _start(self, run: Callable[[], object], number: int) -> None:
+        name = f"{self._name}-{number}"
+        self.threads.append(start_thread(run, name, is_over=self._is_over))
 
     def join(self, until: float) -> None:
         """Wait for their end, but not for the calling thread's, up to a moment (monotonic)."""

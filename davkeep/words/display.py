@@ -27,7 +27,7 @@ _JOINED = "[\u0600-\u1fff\u2070-\U0010ffff]"
 INVISIBLE = "|".join(
     (
         "(?<![^/])[ \u3000]+",
-        "[ \u3000]+(?![^/])",
+        "(?<![ \u3000])[ \u3000]+(?![^/])",
         f"[{''.join(f'{ends[0]}-{ends[1]}' for ends in _UNSEEN)}]",
         f"(?<!{_JOINED})[\u200c\u200d]",
         f"[\u200c\u200d](?!{_JOINED})",

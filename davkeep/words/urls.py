@@ -119,3 +119,11 @@ def _wire_bytes(text: str) -> bytes:
 
 def _without_default_port(host: Host, scheme: str) -> Host:
     return Host(host.name, None) if host.port == _DEFAULT_PORTS.get(scheme.lower()) else host
+
+
+def can_be_host(name: str) -> bool:
+    """Whether names of hosts are like that: no label is empty or longer than 63 (RFC 1035)."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False

@@ -25,6 +25,7 @@ from bench import (  # noqa: E402  (found through the line above)
     parked,
     ranged,
     report,
+    told,
 )
 from bench.measures import MIB, Figure  # noqa: E402
 from bench.speed import judge  # noqa: E402
@@ -44,6 +45,7 @@ SMALL: list[Measurement] = [
     lambda folder: failed.measure(folder, failed.Size(10, members=10_000)),
     lambda folder: ranged.measure(folder, ranged.Size(files=20, rounds=5)),
     lambda folder: appending.measure(appending.Size(parts=20, rounds=3, times=4)),
+    lambda folder: told.measure(folder, told.Size(3_000, 5, told.MOST_TIMES_IN_SHORT)),
 ]
 FULL: list[Measurement] = [
     lambda folder: busy.measure(folder, busy.Size(60_000, changes=100, gets=1000, rounds=5)),
@@ -52,6 +54,7 @@ FULL: list[Measurement] = [
     lambda folder: failed.measure(folder, failed.Size(60, members=20_000)),
     lambda folder: ranged.measure(folder, ranged.Size(files=60, rounds=9)),
     lambda folder: appending.measure(appending.Size(parts=80, rounds=3, times=2)),
+    lambda folder: told.measure(folder, told.Size(9_000, 15)),
 ]
 
 

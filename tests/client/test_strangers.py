@@ -14,6 +14,7 @@ from davkeep.client.signs import signs
 from davkeep.client.trials import Findings, Trial
 from davkeep.client.verdict import judge
 from davkeep.client.wire import MOST_CONTENT, MOST_INTERIMS, End, Heard, ask
+from davkeep.http import Origin
 from harness.commands import run
 from harness.saying import answer, saying
 
@@ -97,7 +98,7 @@ def test_what_has_no_end(said: bytes, endless: bytes, end: End) -> None:
     """Interim responses, fields and content are listened to up to a bound, not for all the time."""
     with saying(said, endless=endless) as url:
         port = int(url.rstrip("/").rpartition(":")[2])
-        heard = ask(Address("127.0.0.1", port, "h", "/"), "GET", "/", {}, 600.0)
+        heard = ask(Address(Origin("127.0.0.1", port, "h"), "/"), "GET", "/", {}, 600.0)
     assert heard.end is end
     assert len(heard.interims) <= MOST_INTERIMS + 1
     assert len(heard.content) <= MOST_CONTENT
@@ -106,7 +107,8 @@ def test_what_has_no_end(said: bytes, endless: bytes, end: End) -> None:
 def test_a_request_that_cannot_be_written_does_not_show_its_fields() -> None:
     """The message of a wrong header field does not hold the password."""
     with saying(b"") as url:
-        address = Address("127.0.0.1", int(url.rstrip("/").rpartition(":")[2]), "h", "/")
+        port = int(url.rstrip("/").rpartition(":")[2])
+        address = Address(Origin("127.0.0.1", port, "h"), "/")
         with pytest.raises(CannotAsk) as caught:
             ask(address, "GET", "/", {"Authorization": "Basic secret\n"}, 1.0)
     assert "secret" not in str(caught.value)

@@ -2,7 +2,7 @@
 
 import io
 
-from davkeep.dav.blocks import LARGEST, arriving
+from davkeep.dav.blocks import LARGEST, WORTH, arriving
 
 FIRST = 256 * 1024
 
@@ -34,6 +34,17 @@ def test_who_sends_fast_gets_large_blocks() -> None:
     assert sizes[:5] == [FIRST, 2 * FIRST, 4 * FIRST, 8 * FIRST, 16 * FIRST]
     assert max(sizes) == LARGEST == 16 * FIRST
     assert sum(sizes) == length
+
+
+def test_a_larger_block_has_to_be_worth_its_memory() -> None:
+    """The kernel clears it: it is taken for several times what it holds, if that is known."""
+    length = 5 * 1024 * 1024
+    known, unknown = Arriving(length), Arriving(length)
+    assert sum(len(block) for block in arriving(known, FIRST, length)) == length
+    assert max(known.rooms) * WORTH <= length - FIRST
+    assert sorted(set(known.rooms)) == [FIRST, 2 * FIRST, 4 * FIRST]
+    assert sum(len(block) for block in arriving(unknown, FIRST, None)) == length
+    assert max(unknown.rooms) == LARGEST
 
 
 def test_who_sends_slowly_takes_little_memory() -> None:

@@ -64,6 +64,6 @@ def test_without_a_thread(
         raise ThreadRefusedError(errno.EAGAIN, "no thread")
 
     with monkeypatch.context() as short:
-        short.setattr(sharing, "start_thread", none_left)
+        short.setattr(sharing, "start_brief", none_left)
         assert not _asked(known, tmp_path)
     assert _asked(known, tmp_path)

@@ -41,9 +41,24 @@ def test_many_failures_take_little() -> None:
 
 @pytest.mark.parametrize("blocks", [[b"x"], [b"x\x9cK\xad("]])
 def test_what_is_no_block(blocks: list[bytes]) -> None:
-    """It is refused when it is read, not when it is asked for."""
+    """It is refused when it is taken, not when it is asked for."""
     with pytest.raises(ValueError, match="no block"):
         Failures.of_blocks(blocks)
+
+
+def test_damage_is_seen_though_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start takes thousands of results over: it counts what failed, and reads none of it."""
+    failures = Failures(MANY[:2_000])
+    blocks = failures.blocks()
+    with monkeypatch.context() as patch:
+        patch.setattr(Failures, "_read", lambda text: pytest.fail("it was read"))
+        taken = Failures.of_blocks(blocks)
+        assert len(taken) == 2_000
+    assert taken == failures
+    for number, block in enumerate(blocks):
+        damaged = block[:-1] + bytes([block[-1] ^ 1])
+        with pytest.raises(ValueError, match="no block"):
+            Failures.of_blocks([*blocks[:number], damaged, *blocks[number + 1 :]])
 
 
 def test_sixty_results_with_20_000_failures_each_keep_their_bound() -> None:

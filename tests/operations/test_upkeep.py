@@ -91,4 +91,4 @@ def test_a_thread_that_is_refused_is_an_error_that_says_so(
 
     monkeypatch.setattr(threading, "_start_new_thread", refuse)
     with pytest.raises(ThreadRefusedError, match="davkeep-x"):
-        start_thread(print, "davkeep-x")
+        start_thread(print, "davkeep-x", is_over=lambda: True)

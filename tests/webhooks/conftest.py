@@ -1,11 +1,13 @@
 """What the tests of webhooks share: a clock, a database, a receiver's row, ended operations."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from davkeep.http import Connection
 from davkeep.operations import Operation, Outcome, State
 from davkeep.store.database import Database
 from davkeep.store.deliveries import Deliveries
@@ -48,6 +50,23 @@ def receiver() -> Callable[..., Receiver]:
         return Receiver.of(number, Webhook.model_validate({**given, **row}))
 
     return make
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The identifiers of what has left here, in order, by the receiver's authority.
+
+    The threads of a receiver on a busy machine may swap two that came on two connections.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    send = Connection.send
+
+    def noted(self: Connection, method: str, target: str, fields: Any, content: bytes) -> None:
+        found[self._authority].append(fields["webhook-id"])
+        send(self, method, target, fields, content)
+
+    monkeypatch.setattr(Connection, "send", noted)
+    return found
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Uploads in ranges whose collection is moved to another file system: they go along with it."""
 
+import json
 import random
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from davkeep.store.uploads import Uploads as Stored
 from harness.disks import folder_in_memory
+from harness.inside import Start
 from harness.onlooker import Onlooker
-from harness.server import RunningServer, Serve
+from harness.server import DEADLINE, RunningServer, Serve
 from harness.trees import plant
 from harness.uploads import begin_part, offset, put_part, ranged, upload_path
 from harness.waiting import until
@@ -168,6 +172,39 @@ def test_a_part_that_arrives_meanwhile(server: RunningServer, world: World, wire
         assert stream.readline().startswith(b"HTTP/1.1 409 ")
     assert arrived(client, "/far/tree/file") == HALF
     go_on(client, world, "/far/tree/file")
+
+
+@pytest.mark.parametrize("is_noted", [False, True])
+def test_nobody_gives_it_up_meanwhile(
+    inside: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_noted: bool
+) -> None:
+    """423 while its file is copied, and while the copy has no name yet; afterwards it can be."""
+    reached, goes_on, copied = threading.Event(), threading.Event(), Stored.copied
+
+    def gated(self: Stored, name: str, inode: str) -> None:
+        if is_noted:
+            copied(self, name, inode)
+        reached.set()
+        assert goes_on.wait(DEADLINE)
+        if not is_noted:
+            copied(self, name, inode)
+
+    monkeypatch.setattr(Stored, "copied", gated)
+    with made(tmp_path, False) as world:
+        plant(world.near / "tree", 3)
+        server: Any = inside(world.config)
+        with server.wire() as client, server.wire() as other:
+            assert put_part(client, "/near/tree/file", CONTENT, 0, HALF).status == 202
+            client.send("MOVE", "/near/tree", destination(server))
+            assert reached.wait(DEADLINE)
+            assert other.ask("DELETE", upload_path("/near/tree/file")).status == 423
+            (listed,) = json.loads(other.ask("GET", "/.davkeep/uploads").body)
+            assert other.ask("DELETE", f"/.davkeep/uploads?id={listed['id']}").status == 423
+            goes_on.set()
+            assert client.response().status == 201
+            assert arrived(other, "/far/tree/file") == HALF
+            assert other.ask("DELETE", upload_path("/far/tree/file")).status == 204
+            assert world.hidden == []
 
 
 def test_a_move_that_is_cancelled(slow: RunningServer, slow_world: World, wire: Any) -> None:

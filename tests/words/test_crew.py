@@ -25,7 +25,7 @@ def test_only_those_that_run_are_counted(
     over: threading.Event, refusing: Refusing, caplog: Any
 ) -> None:
     """What was refused is not there, is told once, and is tried again at the next occasion."""
-    crew = Crew("davkeep-x", 3)
+    crew = Crew("davkeep-x", 3, over.is_set)
     crew.grow(over.wait)
     refusing.begin()
     for _ in range(5):
@@ -42,7 +42,7 @@ def test_only_those_that_run_are_counted(
 
 def test_the_first_is_there_or_it_is_said(over: threading.Event, refusing: Refusing) -> None:
     """Who cannot do without one finds out before anything depends on it."""
-    crew = Crew("davkeep-x", 3)
+    crew = Crew("davkeep-x", 3, over.is_set)
     refusing.begin()
     with pytest.raises(ThreadRefusedError):
         crew.begin(over.wait)
@@ -55,7 +55,7 @@ def test_the_first_is_there_or_it_is_said(over: threading.Event, refusing: Refus
 
 def test_joining(over: threading.Event) -> None:
     """All that end are waited for, and one that does not costs the time that was given."""
-    crew = Crew("davkeep-x", 2)
+    crew = Crew("davkeep-x", 2, over.is_set)
     crew.grow(over.wait, 2)
     crew.join(0.0)
     assert all(thread.is_alive() for thread in crew.threads)

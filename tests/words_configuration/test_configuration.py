@@ -364,7 +364,15 @@ def test_a_trusted_proxy_that_is_none_is_refused(proxy: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x/", "https:///x", "example.org", "https://[", "http://x:0/"]
+    "url",
+    [
+        "ftp://x/",
+        "https:///x",
+        "example.org",
+        "https://[",
+        "http://x:0/",
+        f"http://{'a' * 64}.org/",
+    ],
 )
 def test_a_webhook_needs_a_web_address(url: str) -> None:
     """A webhook's URL has to name a host of http or https."""

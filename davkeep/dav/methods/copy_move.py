@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -190,7 +190,10 @@ def _start(site: Site, wish: Wish, operation: Operation) -> Steps:
             operation.reach_effective_point(outcome)
 
         control.effective = take_effect
-        control.along = Along(site.uploads, site.stored.uploads, source, control).steps
+        along = opened.enter_context(
+            closing(Along(site.uploads, site.stored.uploads, source, control))
+        )
+        control.along = along.steps
         return (yield from _work(wish, source, destination, control))
 
 

@@ -29,6 +29,8 @@ class Along:
     Each is noted as a second file of its upload, durably, before names change. So whichever of the
     two is beside the target afterwards is the right one: it does not matter whether the MOVE ends
     well, is cancelled, or is settled by recovery. Those in a spool stay where they are.
+
+    Until the MOVE is over nobody gives one of them up: it has a file where nobody looks for it.
     """
 
     def __init__(
@@ -39,6 +41,13 @@ class Along:
         self._stored = stored
         self._path = source.path
         self._control = replace(control, progress=Progress())
+        #: The names of those that are held for the MOVE.
+        self._held: list[str] = []
+
+    def close(self) -> None:
+        """The MOVE is over, however it ended."""
+        for name in self._held:
+            self._uploads.release(name)
 
     def steps(self, source_fd: int, target_fd: int) -> Blocks:
         """Do it. Raises DestinationError; what cannot be read is left to go with its collection."""
@@ -54,7 +63,9 @@ class Along:
         way = os.path.dirname(row.path)[len(self._path) + 1 :].split(b"/")
         with _down(source_fd, way) as folder_fd, _down(target_fd, way) as target_folder_fd:
             # Its client is told to go on with the next part, which has to wait for the MOVE.
-            self._uploads.stop(row.name)
+            self._held.append(row.name)
+            if not self._uploads.hold(row.name):
+                return
             partial = open_in(folder_fd, row)
             if partial is not None:
                 with partial:

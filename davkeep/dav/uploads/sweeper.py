@@ -9,7 +9,7 @@ from functools import partial
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.store.subtrees import subtree
 from davkeep.store.uploads import StoredUpload
-from davkeep.words.threads import ThreadRefusedError, start_thread
+from davkeep.words.threads import ThreadRefusedError, start_brief, start_thread
 
 _log = logging.getLogger("davkeep.dav")
 
@@ -49,7 +49,7 @@ class Sweeper:
 
         Raises ThreadRefusedError.
         """
-        self._thread = start_thread(self._run, "davkeep-uploads")
+        self._thread = start_thread(self._run, "davkeep-uploads", is_over=self._stopped.is_set)
 
     def stop(self) -> None:
         """Look no more."""
@@ -72,7 +72,7 @@ class Sweeper:
                     _log.warning("%s has not answered yet", os.fsdecode(place[1] or place[0]))
                     continue
                 at_place = partial(self._look_at, look, rows)
-                self._looking[place] = start_thread(at_place, "davkeep-uploads-at")
+                self._looking[place] = start_brief(at_place, "davkeep-uploads-at")
         except ThreadRefusedError as error:
             _log.error("not all uploads are looked at: %s", error)
         except OSError as error:

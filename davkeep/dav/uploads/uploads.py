@@ -62,6 +62,8 @@ class Uploads:
         self._busy: dict[str, Transfer] = {}
         #: How many bytes count of files that could not be cut when a part was taken back.
         self._limits: dict[str, int] = {}
+        #: The names of those that a MOVE takes along: each is changed with the turn of its upload.
+        self._held: set[str] = set()
         self._is_closed = False
 
     # For who uploads
@@ -157,10 +159,21 @@ class Uploads:
         except StoreError as error:
             _log.error("uploads into collections that are gone are kept for now: %s", error)
 
-    def stop(self, name: str) -> None:
-        """Have whoever brings a part write no more; one that is being stored does not either."""
-        with self._turns.at(name), suppress(Failure):
-            self._close(name)
+    def hold(self, name: str) -> bool:
+        """Keep one as it is until it is released; False if it is gone.
+
+        Whoever brings a part writes no more; one that is being stored does not either.
+        """
+        with self._turns.at(name):
+            with suppress(Failure):
+                self._close(name)
+            self._held.add(name)
+            return self._stored.get(name) is not None
+
+    def release(self, name: str) -> None:
+        """It may be given up again."""
+        with self._turns.at(name):
+            self._held.discard(name)
 
     def limit_of(self, name: str) -> int | None:
         """How many bytes count of a file that could not be cut; None: all of it."""
@@ -282,7 +295,8 @@ class Uploads:
         return row
 
     def _is_old(self, row: StoredUpload) -> bool:
-        return row.name not in self._busy and row.touched + KEPT <= self._now()
+        is_in_use = row.name in self._busy or row.name in self._held
+        return not is_in_use and row.touched + KEPT <= self._now()
 
     def _opened(self, entry: Entry, row: StoredUpload) -> Partial | None:
         """The hidden file; None if that is not there."""
@@ -306,6 +320,8 @@ class Uploads:
             row = self._current(name)
             if row is None or row.is_hidden:
                 return False
+            if name in self._held:
+                raise Failure(423, "It is being moved.", fields=[("Retry-After", "2")])
             self._close(name)
             self._remove(row)
             return True

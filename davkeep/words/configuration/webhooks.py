@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, Strict, model_validator
 
 from davkeep.words.configuration.bounds import Block, PositiveSeconds, Text, refused
 from davkeep.words.signature import signing_key
+from davkeep.words.urls import can_be_host
 
 #: Seconds between two attempts at most: six hours.
 LONGEST_PAUSE = 21_600.0
@@ -30,7 +31,7 @@ def _web_address(url: str) -> str:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        names_host = bool(parts.hostname) and parts.port != 0
+        names_host = can_be_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         return False
     is_bare = "@" not in parts.netloc and "#" not in url
