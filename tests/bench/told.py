@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.client import Connection, request
 from bench.measures import Figure, median, ratio, timed
 from bench.servers import Davkeep, Server
-from harness.ports import LOOPBACK, free_port
+from harness.ports import LOOPBACK, refusing_ports
 
 GROUP = "webhooks that are refused"
 CLIENTS = 4
@@ -35,8 +35,9 @@ def measure(folder: Path, size: Size) -> Iterator[Figure]:
     """PUTs beside one and ten receivers that refuse, each against none in the same round."""
     counts = (0, 1, 10)
     with ExitStack() as opened:
+        ports = opened.enter_context(refusing_ports(max(counts)))
         servers = [
-            opened.enter_context(Davkeep(folder / str(count), webhooks=_refusing(count)))
+            opened.enter_context(Davkeep(folder / str(count), webhooks=_told(ports[:count])))
             for count in counts
         ]
         seconds: list[list[float]] = [[] for _ in servers]
@@ -53,8 +54,7 @@ def measure(folder: Path, size: Size) -> Iterator[Figure]:
         )
 
 
-def _refusing(count: int) -> list[dict[str, str]]:
-    ports = [free_port() for _ in range(count)]
+def _told(ports: list[int]) -> list[dict[str, str]]:
     return [{"url": f"http://{LOOPBACK}:{port}/{port}", "secret": "told"} for port in ports]
 
 

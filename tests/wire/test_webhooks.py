@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.ports import LOOPBACK, free_port, refusing_ports
 from harness.receiver import SECRET, receiving
 from harness.server import DEADLINE, RunningServer, Serve
 from harness.talking import request_of, talking
@@ -23,11 +24,6 @@ from harness.waiting import until
 
 #: Seconds within which a request that waits for nobody is answered on a busy machine.
 PROMPT = 4.0
-
-
-def _free_port() -> int:
-    with receiving() as receiver:
-        return receiver.server_port
 
 
 def test_an_end_is_told_once_and_signed(serve: Serve, root: Path, wire: Any) -> None:
@@ -113,8 +109,8 @@ def test_what_could_not_be_told_outlives_the_server(
 ) -> None:
     """Whoever got a 201 can rely on it: stopped or killed right after, it is told after a start."""
     plant(root / "a", 2)
-    port = _free_port()
-    row = {"url": f"http://127.0.0.1:{port}/told", "secret": SECRET, "pause": 0.5}
+    port = free_port()
+    row = {"url": f"http://{LOOPBACK}:{port}/told", "secret": SECRET, "pause": 0.5}
     server = serve(webhooks=[row])
     with wire(server) as client:
         assert client.ask("COPY", "/a/", {"Destination": f"{server.url}b/"}).status == 201
@@ -178,8 +174,8 @@ def test_a_black_hole_delays_nobody(serve: Serve, root: Path, wire: Any) -> None
 def test_a_receiver_that_is_away_delays_nobody(serve: Serve, root: Path, wire: Any) -> None:
     """Nobody listens where one is told, and the other is told as fast as ever."""
     plant(root / "a", 5)
-    dead = {"url": f"http://127.0.0.1:{_free_port()}/", "secret": SECRET}
-    with receiving() as receiver:
+    with receiving() as receiver, refusing_ports(1) as (port,):
+        dead = {"url": f"http://{LOOPBACK}:{port}/", "secret": SECRET}
         server = serve(webhooks=[dead, receiver.row()])
         began = time.monotonic()
         with wire(server) as client:
@@ -232,7 +228,7 @@ def test_a_redirection_of_the_receiver_is_not_followed(serve: Serve, root: Path,
 def test_a_url_that_left_the_configuration_is_not_told(serve: Serve, root: Path, wire: Any) -> None:
     """After a change of the file, what was for the old URL is dropped, and the log says so."""
     plant(root / "a", 2)
-    row = {"url": f"http://127.0.0.1:{_free_port()}/", "secret": SECRET}
+    row = {"url": f"http://{LOOPBACK}:{free_port()}/", "secret": SECRET}
     server = serve(webhooks=[row])
     with wire(server) as client:
         client.ask("DELETE", "/a/")
@@ -310,11 +306,9 @@ def test_receivers_that_refuse_cost_the_work_little(tmp_path: Path, wire: Any) -
     How much less is a figure of the benchmark; one transaction for each event and receiver made it
     ten times as long.
     """
-    rows = [
-        {"url": f"http://127.0.0.1:{port}/", "secret": SECRET}
-        for port in (_free_port() for _ in range(10))
-    ]
     with ExitStack() as opened:
+        ports = opened.enter_context(refusing_ports(10))
+        rows = [{"url": f"http://{LOOPBACK}:{port}/", "secret": SECRET} for port in ports]
         servers = []
         for name, webhooks in (("none", []), ("ten", rows)):
             root = tmp_path / name / "root"
@@ -332,8 +326,8 @@ def test_receivers_that_refuse_cost_the_work_little(tmp_path: Path, wire: Any) -
 
 def test_what_many_have_to_tell_outlives_a_stop(serve: Serve, root: Path, wire: Any) -> None:
     """SIGTERM right after the last of two hundred answers: all are told after the start."""
-    port = _free_port()
-    server = serve(webhooks=[{"url": f"http://127.0.0.1:{port}/told", "secret": SECRET}])
+    port = free_port()
+    server = serve(webhooks=[{"url": f"http://{LOOPBACK}:{port}/told", "secret": SECRET}])
     _put_many(server, wire, 0, 200)
     assert server.stop() == 0
     with receiving(port=port) as receiver:
