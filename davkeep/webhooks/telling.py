@@ -265,13 +265,13 @@ class Telling:
         if began >= self._course.not_before:
             self._fails(delivery, answer, self._course.failed(began, self._now(), self._chance()))
 
-    def _was_late(self, delivery: Delivery, line: Line, count: int) -> None:
-        """It got no answer, as one of so many: the receiver may serve one connection after the
+    def _was_late(self, delivery: Delivery, line: Line, began: float, count: int) -> None:
+        """It got no answer, as one of `count`: the receiver may serve one connection after the
         other. But if it gets none on one that was served before, it hangs by itself.
         """
         if delivery.number == self._narrowed_for and line.is_kept:
             self._course.widen()
-        elif count > 1:
+        elif count > 1 and not delivery.failed and began >= self._course.not_before:
             self._narrowed_for = delivery.number
             self._course.narrow(count // 2, self._now(), LATE_SECONDS)
 
@@ -289,9 +289,8 @@ class Telling:
             self._note(delivery, None)
             _log.info("%s was told of operation %s", name, id)
             return
-        is_first = not delivery.failed and began >= self._course.not_before
         if answer.is_late:
-            self._was_late(delivery, line, count if is_first else 1)
+            self._was_late(delivery, line, began, count)
         wished = answer.retry_after
         pause = self._course.failed(began, self._now(), self._chance(), wished)
         if judgement is Verdict.GIVE_UP:
