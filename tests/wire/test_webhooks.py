@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.ports import LOOPBACK, free_port, refusing_ports
+from harness.ports import LOOPBACK, refusing_ports
 from harness.receiver import SECRET, receiving
 from harness.server import DEADLINE, RunningServer, Serve
 from harness.talking import request_of, talking
@@ -109,12 +109,12 @@ def test_what_could_not_be_told_outlives_the_server(
 ) -> None:
     """Whoever got a 201 can rely on it: stopped or killed right after, it is told after a start."""
     plant(root / "a", 2)
-    port = free_port()
-    row = {"url": f"http://{LOOPBACK}:{port}/told", "secret": SECRET, "pause": 0.5}
-    server = serve(webhooks=[row])
-    with wire(server) as client:
-        assert client.ask("COPY", "/a/", {"Destination": f"{server.url}b/"}).status == 201
-        server.stop(number)
+    with refusing_ports(1) as (port,):
+        row = {"url": f"http://{LOOPBACK}:{port}/told", "secret": SECRET, "pause": 0.5}
+        server = serve(webhooks=[row])
+        with wire(server) as client:
+            assert client.ask("COPY", "/a/", {"Destination": f"{server.url}b/"}).status == 201
+            server.stop(number)
     with receiving(port=port) as receiver:
         server.start()
         (told,) = receiver.wait_for(1)
@@ -228,11 +228,11 @@ def test_a_redirection_of_the_receiver_is_not_followed(serve: Serve, root: Path,
 def test_a_url_that_left_the_configuration_is_not_told(serve: Serve, root: Path, wire: Any) -> None:
     """After a change of the file, what was for the old URL is dropped, and the log says so."""
     plant(root / "a", 2)
-    row = {"url": f"http://{LOOPBACK}:{free_port()}/", "secret": SECRET}
-    server = serve(webhooks=[row])
-    with wire(server) as client:
-        client.ask("DELETE", "/a/")
-    assert server.stop() == 0
+    with refusing_ports(1) as (port,):
+        server = serve(webhooks=[{"url": f"http://{LOOPBACK}:{port}/", "secret": SECRET}])
+        with wire(server) as client:
+            client.ask("DELETE", "/a/")
+        assert server.stop() == 0
     file = server.folder / "davkeep.yaml"
     config = yaml.safe_load(file.read_text())
     config["davkeep"]["webhooks"] = []
@@ -326,10 +326,10 @@ def test_receivers_that_refuse_cost_the_work_little(tmp_path: Path, wire: Any) -
 
 def test_what_many_have_to_tell_outlives_a_stop(serve: Serve, root: Path, wire: Any) -> None:
     """SIGTERM right after the last of two hundred answers: all are told after the start."""
-    port = free_port()
-    server = serve(webhooks=[{"url": f"http://{LOOPBACK}:{port}/told", "secret": SECRET}])
-    _put_many(server, wire, 0, 200)
-    assert server.stop() == 0
+    with refusing_ports(1) as (port,):
+        server = serve(webhooks=[{"url": f"http://{LOOPBACK}:{port}/told", "secret": SECRET}])
+        _put_many(server, wire, 0, 200)
+        assert server.stop() == 0
     with receiving(port=port) as receiver:
         server.start()
         told = receiver.wait_for(200)
