@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from harness.dav import LOCK
+from harness.onlooker import Onlooker
 from harness.server import DEADLINE, RunningServer, Serve
 from harness.trees import contents, plant
 from harness.uploads import put_part, upload_path
@@ -47,10 +48,9 @@ def _identifier(response: Response) -> str:
     return str(told["id"])
 
 
-def _wait_for_end(client: Wire, id: str) -> None:
+def _wait_for_end(server: RunningServer, id: str) -> None:
     """It shows its effect a moment before."""
-    monitor = f"/.davkeep/operations/{id}"
-    assert client.ask("GET", monitor, {"Prefer": "wait=30"}).status == 200
+    assert Onlooker(server.url).look(id, Prefer="wait=30").status_code == 200
 
 
 def test_copy(serve: Serve, root: Path, wire: Any) -> None:
@@ -74,7 +74,7 @@ def test_every_method(serve: Serve, root: Path, wire: Any) -> None:
         client.ask("MOVE", "/a", {**to, **ASYNC}),
         client.ask("PUT", "/new", ASYNC, b"content"),
     ]
-    _wait_for_end(client, _identifier(asked[0]))
+    _wait_for_end(server, _identifier(asked[0]))
     asked.append(client.ask("DELETE", "/b", {"Prefer": 'x="y, z", Respond-Async; a=b'}))
     assert len({_identifier(response) for response in asked}) == 3
     until(lambda: [path.name for path in root.iterdir()] == ["new"], "all have ended")
@@ -203,7 +203,7 @@ def test_a_repeat(serve: Serve, root: Path, wire: Any) -> None:
     fields = {"Destination": f"{server.url}b", **ASYNC}
     first = _identifier(client.ask("COPY", "/a", fields))
     assert _identifier(client.ask("COPY", "/a", fields)) == first
-    _wait_for_end(client, first)
+    _wait_for_end(server, first)
     assert _identifier(client.ask("COPY", "/a", fields)) != first
 
 
