@@ -196,13 +196,17 @@ def test_one_operation(server: RunningServer, person: Any, client: Any, photogra
     expect(section(page, "finished").locator(".card")).to_have_count(1)
 
 
-def test_a_stream_that_is_held_back(server: RunningServer, person: Any, client: Any) -> None:
+def test_a_stream_that_is_held_back(
+    server: RunningServer, root: Path, person: Any, client: Any
+) -> None:
     """Where no event stream comes through, the page asks every few seconds instead."""
+    # What is over within those seconds is never seen to run.
+    plant(root / "middle", 300)
     someone = person()
     someone.context.route("**/events*", lambda route: route.fulfill(status=503, body=""))
     page = someone.open(server)
     expect(page.locator("#connection")).to_have_text("Updated every few seconds")
-    wire = client(server).ask("COPY", "/small", "/copy")
+    wire = client(server).ask("COPY", "/middle", "/copy")
     expect(section(page, "running").locator(".card")).to_have_count(1)
     assert wire.response().status == 201
     expect(section(page, "finished").locator("[data-part=state]")).to_have_text("Done")
