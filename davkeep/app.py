@@ -1,6 +1,7 @@
 """Assembly: from a configuration to a server that runs."""
 
 import logging
+import os
 import resource
 import signal
 import time
@@ -37,6 +38,7 @@ from davkeep.operations import (
     most_begun,
     tell_nobody,
 )
+from davkeep.operations.identities import Identities, Owner, ShareRefused
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.recovery.sweep import Sweep
 from davkeep.operations.upkeep import Steps, Upkeep
@@ -55,6 +57,7 @@ from davkeep.terminal import output
 from davkeep.terminal.log import LogHandler
 from davkeep.terminal.signals import unwinding
 from davkeep.trees.names import UPLOAD
+from davkeep.trees.roots import Roots
 from davkeep.trees.share import Share
 from davkeep.words.configuration import Configuration, ConfigurationError
 from davkeep.words.threads import ThreadRefusedError
@@ -184,19 +187,28 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         raise ConfigurationError(["davkeep.state: has not been chosen"])
     database = opened.enter_context(open_state(block.state, fsync=block.fsync))
     instance = instance_of(database)
-    upkeep = start_upkeep(database, opened)
+    departed = DepartedFile(database.folder, flushes=database.flushes)
+    opened.callback(departed.close)
     shares = make_shares(configuration)
     opened.callback(shares.close)
+    identify(shares, database, departed, instance)
+    roots = Roots([provider.share for provider in shares.providers])
+    upkeep = start_upkeep(database, opened)
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
     lanes.start()
     tell_ended = start_webhooks(configuration, database, opened)
     stored = Stored(
-        database, DeadProperties(database), Locks(database, time.time), StoredUploads(database)
+        database,
+        DeadProperties(database),
+        Locks(database, time.time),
+        StoredUploads(database),
+        roots,
     )
     reservations = Reservations()
-    books = open_books(stored, reservations, opened)
+    journal = Journal(database)
+    books = Books.of(journal, stored, departed, reservations, fsync=database.flushes)
     registry = Registry(
         lanes,
         keep_results=block.operations.keep_results,
@@ -215,7 +227,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         journal=books.desk.journal,
         books=books,
         registry=registry,
-        uploads=make_uploads(configuration, stored.uploads, instance, opened),
+        uploads=make_uploads(configuration, stored, instance, opened),
         sharing=try_sharing(shares),
         upkeep=upkeep,
         plan=planner(Settings.of(block.keepalive)),
@@ -233,14 +245,6 @@ def open_state(folder: str, *, fsync: bool) -> Database:
         raise
     except OSError as error:
         raise StateRefused(f"{folder}: {error.strerror}") from error
-
-
-def open_books(stored: Stored, reservations: Reservations, opened: ExitStack) -> Books:
-    """Open the journal, and what it could not be told; closed with ``opened``."""
-    database = stored.database
-    departed = DepartedFile(database.folder, flushes=database.flushes)
-    opened.callback(departed.close)
-    return Books.of(Journal(database), stored, departed, reservations, fsync=database.flushes)
 
 
 def start_upkeep(database: Database, opened: ExitStack) -> Upkeep:
@@ -318,12 +322,13 @@ def start_webhooks(
 
 
 def make_uploads(
-    configuration: Configuration, stored: StoredUploads, instance: str, opened: ExitStack
+    configuration: Configuration, stored: Stored, instance: str, opened: ExitStack
 ) -> Uploads:
     """The uploads that there were, and those to come; they change no more after ``opened``."""
     uploads = Uploads(
-        stored,
+        stored.uploads,
         staging_prefix(instance) + UPLOAD,
+        stored.roots,
         spool=configuration.davkeep.put.spool,
         now=time.time,
     )
@@ -333,7 +338,7 @@ def make_uploads(
 
 def start_sweeping(site: Site, opened: ExitStack) -> None:
     """Drop uploads with which nobody goes on, now and in time; it is stopped with ``opened``."""
-    roots = [provider.share.path_of(()) for provider in site.shares.visible]
+    roots = [provider.share.prefix for provider in site.shares.visible]
     sweeper = Sweeper(site.uploads, roots)
     sweeper.start()
     opened.callback(sweeper.stop)
@@ -353,6 +358,18 @@ def make_shares(configuration: Configuration) -> Shares:
         segments = tuple(segment for segment in url.split("/") if segment)
         shares.add(Provider(segments, share))
     return shares
+
+
+def identify(shares: Shares, database: Database, departed: DepartedFile, instance: str) -> None:
+    """Find out which shares these are. Raises ConfigurationError and StoreError."""
+    owner = Owner(instance, os.path.realpath(database.folder))
+    identities = Identities(database, departed, owner, time.time)
+    try:
+        identities.settle([provider.share for provider in shares.providers])
+    except ShareRefused as error:
+        url = next(each.realm for each in shares.providers if each.share.folder == error.folder)
+        message = f"provider_mapping.{url}: {error.folder}: {error}"
+        raise ConfigurationError([message]) from None
 
 
 def try_sharing(shares: Shares) -> Sharing:

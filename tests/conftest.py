@@ -1,5 +1,6 @@
 """What every test of the whole server starts from."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from davkeep.trees.marker import MARKER
 from harness.inside import Start, servers_inside
 from harness.server import RunningServer, Serve
 from harness.wire import Wire
@@ -97,7 +99,8 @@ def serve(tmp_path: Path, root: Path) -> Iterator[Serve]:
     """Start servers; each is ended with the test.
 
     ``serve(operations={...}, keepalive={...}, ...)`` are blocks of ``davkeep:``; ``top={...}`` are
-    keys of the top level, and with its ``provider_mapping`` nothing is served at / by itself.
+    keys of the top level, and with its ``provider_mapping`` nothing is served at / by itself. Each
+    has a state of its own, and so a root of its own: the first one ``root``, others a copy of it.
     """
     with ExitStack() as running:
         count = 0
@@ -109,6 +112,9 @@ def serve(tmp_path: Path, root: Path) -> Iterator[Serve]:
             folder.mkdir()
             config = {**(top or {}), "davkeep": davkeep}
             served = None if "provider_mapping" in config else root
+            if served is not None and count > 1:
+                served = folder / "root"
+                shutil.copytree(root, served, ignore=shutil.ignore_patterns(MARKER))
             server = RunningServer(folder, served, config)
             running.callback(server.close)
             return server

@@ -59,9 +59,9 @@ def check_conditions(
 
 def _tokens_at(site: Site, entry: Entry) -> frozenset[str]:
     """The tokens of the locks on an entry and on its collection."""
-    locks = site.locks.covering(entry.path)
+    locks = site.locks.covering(entry.key)
     if not entry.is_root:
-        locks += site.locks.covering(os.path.dirname(entry.path))
+        locks += site.locks.covering(os.path.dirname(entry.key))
     return frozenset(lock.token for lock in locks)
 
 
@@ -79,7 +79,7 @@ def _facts(site: Site, request: Request, url: str | None) -> Facts:
         return Facts()
     try:
         with found[0].share.entry(found[1]) as entry:
-            tokens = frozenset(lock.token for lock in site.locks.covering(entry.path))
+            tokens = frozenset(lock.token for lock in site.locks.covering(entry.key))
             return Facts(etag_if_file(entry.find()), tokens)
     except OSError:
         return Facts()
@@ -116,23 +116,23 @@ class LockCheck:
 
     def content(self, entry: Entry) -> None:
         """The content or the properties of ``entry`` change (RFC 4918 7.2)."""
-        self._require([self._locks.covering(entry.path)])
+        self._require([self._locks.covering(entry.key)])
 
     def membership(self, entry: Entry) -> None:
         """``entry`` appears in or vanishes from its collection (RFC 4918 7.4)."""
         if not entry.is_root:
-            self._require([self._locks.covering(os.path.dirname(entry.path))])
+            self._require([self._locks.covering(os.path.dirname(entry.key))])
 
     def creation(self, entry: Entry) -> None:
         """``entry``, where nothing is, gets a content and appears in its collection."""
         self.is_creation = True
-        self._require(self._locks.covering_new(entry.path))
+        self._require(self._locks.covering_new(entry.key))
 
     def tree(self, entry: Entry) -> None:
         """``entry`` and everything below it vanishes or is replaced."""
         self.content(entry)
         below: dict[bytes, list[Lock]] = {}
-        for lock in self._locks.below(entry.path):
+        for lock in self._locks.below(entry.key):
             below.setdefault(lock.path, []).append(lock)
         self._require(below.values())
 

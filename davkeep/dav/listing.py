@@ -91,7 +91,7 @@ class _Describer:
         self._site = site
         self._provider = provider
         self._question = question
-        self._stored = Stored(site, provider.share.path_of(root))
+        self._stored = Stored(site, provider.share.key_of(root))
         #: By the type of file, as in ``st_mode``.
         self._forms: dict[int, Form] = {}
 
@@ -100,14 +100,13 @@ class _Describer:
         form = self._form(target.status)
         names = self._provider.segments + segments
         href = self._provider.href(segments, form.is_collection)
-        path = self._provider.share.path_of(target.real)
         told = Told(href, names[-1] if names else "", target.status)
-        return self._with_stored(form, told, path, self._stored.of(path))
+        return self._with_stored(form, told, target.real)
 
     def members(self, part: Part, without: Mapping[str, object]) -> Iterator[str]:
         """The members of a collection, except those with the names in ``without``."""
         above = self._provider.href(part.segments, collection=True)
-        folder = self._provider.share.path_of(part.real)
+        folder = self._provider.share.key_of(part.real)
         for start in range(0, len(part.members), AT_ONCE):
             some = part.members[start : start + AT_ONCE]
             covering, own = self._stored.of_members(folder, [name for name, _, _ in some])
@@ -119,18 +118,22 @@ class _Describer:
                 href = above + quote_segment(name) + form.slash
                 told = Told(href, name, status)
                 if real is not None:
-                    path = self._provider.share.path_of(real)
-                    yield self._with_stored(form, told, path, self._stored.of(path))
+                    yield self._with_stored(form, told, real)
                 elif name in own or form.is_of_space:
                     dead, locks = own.get(name, NOTHING)
-                    path = os.path.join(folder, os.fsencode(name))
-                    yield self._with_stored(form, told, path, About(dead, covering + locks))
+                    about = About(dead, covering + locks)
+                    yield self._with_stored(form, told, (*part.real, name), about)
                 else:
                     yield form.response(told, usual, {})
 
-    def _with_stored(self, form: Form, told: Told, path: bytes, about: About) -> str:
-        """The answer of a member with all that is stored about it."""
-        extra = {**about.dead, **space_at(path)} if form.is_of_space else about.dead
+    def _with_stored(
+        self, form: Form, told: Told, real: Segments, about: About | None = None
+    ) -> str:
+        """The answer of a member with all that is stored about it, asked for if it is not given."""
+        share = self._provider.share
+        about = self._stored.of(share.key_of(real)) if about is None else about
+        space = space_at(share.path_of(real)) if form.is_of_space else {}
+        extra = {**about.dead, **space} if space else about.dead
         return form.response(told, active_locks(about.locks, self._site.now()), extra)
 
     def _form(self, status: os.stat_result) -> Form:

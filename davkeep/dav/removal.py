@@ -25,8 +25,8 @@ class Removal:
         self._stored = stored
         self._page = page
         self._share = entry.share
-        self._path = entry.path
-        self._hidden = os.path.join(os.path.dirname(entry.path), os.fsencode(hidden))
+        self._key = entry.key
+        self._hidden = os.path.join(os.path.dirname(entry.key), os.fsencode(hidden))
         self._ended: list[Lock] = []
         self._is_out = False
 
@@ -53,4 +53,4 @@ class Removal:
         if self._page.is_returning:
             self._page.brought_back(self._hidden, self._ended)
         elif not self._is_out and self._share.root.is_there():
-            self._stored.forget_vanished(self._path)
+            self._stored.forget_vanished(self._key)

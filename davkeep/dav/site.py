@@ -15,7 +15,7 @@ from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Account, Books, Mode, Operation, Page, Registry, Stored
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database, StoreError
-from davkeep.store.journal import Folder, Journal
+from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.trees.names import UPLOAD
@@ -106,15 +106,12 @@ class Site:
                     warn_left_behind(control, f"{operation.method} {operation.source}")
                 page.close(keep=control.is_untidy)
                 entries = [source] if destination is None else [source, destination]
-                self.uploads.sweep([entry.share.path_of(()) for entry in entries])
+                self.uploads.sweep([entry.share.prefix for entry in entries])
 
     @contextmanager
     def uploading(self, entry: Entry) -> Iterator[None]:
         """Note, for a start after a crash, that something is staged beside ``entry``."""
-        share = entry.share
-        root, inode = os.fsencode(share.folder), str(entry.root[1])
-        folder = Folder(os.path.dirname(entry.path), root, inode)
-        upload = self.journal.begin_upload(folder)
+        upload = self.journal.begin_upload(os.path.dirname(entry.key))
         try:
             yield
         finally:

@@ -166,7 +166,7 @@ def _is_for_new(request: Request) -> bool:
 
 def _start(site: Site, staged: Staged, operation: Operation, *, only_new: bool) -> Steps:
     if staged.is_new:
-        site.stored.forget_predecessor(staged.entry.path)
+        site.stored.forget_predecessor(staged.entry.key)
     staged.control.effective = operation.reach_effective_point
     return staged.steps(only_new=only_new)
 

@@ -1,7 +1,6 @@
 """What is stored about names that are deleted while the database cannot be written."""
 
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +9,7 @@ from davkeep.operations.debts import Debt, Debts
 from davkeep.operations.stored import ShareAbsentError, Stored
 from davkeep.store.departed import DepartedFile
 from davkeep.store.record import Side
-from davkeep.trees.place import Place, place_at
+from davkeep.trees.place import Place
 
 _log = logging.getLogger("davkeep.operations")
 
@@ -50,22 +49,23 @@ class Departures:
         try:
             self._forget(side)
         except OSError:
-            if side.is_there():
-                self._stored.dismiss_vanished(os.fsencode(side.path))
+            if self._stored.roots.is_there(side.key):
+                self._stored.dismiss_vanished(side.key)
             _log.error("what is stored about %s, which was deleted, stays for now", side.path)
             what = f"that {side.path} was deleted"
-            self._debts.owe(Debt(what, partial(_places, side), partial(self._forget, side)))
+            places = partial(self._places, side)
+            self._debts.owe(Debt(what, places, partial(self._forget, side)))
 
     def _forget(self, side: Side) -> None:
-        if not side.is_there():
+        if not self._stored.roots.is_there(side.key):
             raise ShareAbsentError
-        self._stored.forget_vanished(os.fsencode(side.path))
+        self._stored.forget_vanished(side.key)
         with self._guard:
             if side in self._open:
                 self._open.remove(side)
             if not self._open:
                 self._file.clear()
 
-
-def _places(side: Side) -> Sequence[Place]:
-    return [place_at(side.path)]
+    def _places(self, side: Side) -> Sequence[Place]:
+        located = self._stored.roots.locate(side.key)
+        return [] if located is None else [located.place]

@@ -238,7 +238,7 @@ class Page(Witness):
     def _hidden(self) -> bytes:
         """Where the tree is out of sight, or was; the collection above may have moved since."""
         source, _ = self._journal.sides_of(self._record.id) or (self._record.source, None)
-        return os.fsencode(os.path.join(os.path.dirname(source.path), self._record.staging))
+        return os.path.join(os.path.dirname(source.key), os.fsencode(self._record.staging))
 
     def _left(self) -> Record:
         """The record of what could not be tidied up: of something staged, that it is over."""
@@ -271,12 +271,12 @@ class Page(Witness):
 
     @property
     def _path(self) -> bytes:
-        return os.fsencode(self._record.source.path)
+        return self._record.source.key
 
     @property
     def _destination(self) -> bytes | None:
         side = self._record.destination
-        return None if side is None else os.fsencode(side.path)
+        return None if side is None else side.key
 
     def _effective(self, outcome: Outcome | None) -> Record:
         """The record as it is once names, properties and locks show the final state."""
@@ -319,4 +319,4 @@ def _is_in_place(record: Record) -> bool:
 
 def side_of(entry: Entry) -> Side:
     """Where an entry is, as the journal knows it."""
-    return Side(os.fsdecode(entry.path), entry.share.folder, str(entry.root[1]))
+    return Side.of(entry.key)

@@ -10,6 +10,7 @@ from davkeep.store.extent import any_under_all
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads
+from davkeep.trees.roots import Roots
 
 
 class ShareAbsentError(OSError):
@@ -22,7 +23,7 @@ class ShareAbsentError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Locks, dead properties and uploads, by the real paths of what they belong to.
+    """Locks, dead properties and uploads, by the keys of what they belong to, which ``roots`` find.
 
     Every change is one transaction, or a part of the one around it, and may raise StoreError.
     """
@@ -31,6 +32,7 @@ class Stored:
     properties: DeadProperties
     locks: Locks
     uploads: Uploads
+    roots: Roots
 
     def lies_below(self, *paths: bytes) -> bool:
         """Whether anything is stored about one of ``paths`` or what is below it."""
@@ -104,9 +106,9 @@ class Stored:
         The caller has reserved the tree: nothing is made there between the look and the change. It
         has also seen that the share is there.
         """
-        self.uploads.end_vanished(path, _is_gone)
+        self.uploads.end_vanished(path, self.is_gone)
         tokens = self._vanished_locks(path)
-        members = [each for each in self.properties.under(path, "infinity") if _is_gone(each)]
+        members = [each for each in self.properties.under(path, "infinity") if self.is_gone(each)]
         if not (tokens or members):
             return
         with self.database.transaction():
@@ -122,13 +124,15 @@ class Stored:
     def _vanished_locks(self, path: bytes) -> list[str]:
         above = [(lock.token, lock.path) for lock in self.locks.covering(path)]
         written = [*above, *self.locks.written_at_or_below(path)]
-        return [token for token, locked in dict(written).items() if _is_gone(locked)]
+        return [token for token, locked in dict(written).items() if self.is_gone(locked)]
 
-
-def _is_gone(path: bytes) -> bool:
-    """Whether nothing is there; of what cannot be looked at, that is not known."""
-    try:
-        os.lstat(path)
-    except OSError as error:
-        return isinstance(error, FileNotFoundError | NotADirectoryError)
-    return False
+    def is_gone(self, key: bytes) -> bool:
+        """Whether nothing is there; of what cannot be looked at, that is not known."""
+        located = self.roots.locate(key)
+        if located is None:
+            return False
+        try:
+            os.lstat(located.path)
+        except OSError as error:
+            return isinstance(error, FileNotFoundError | NotADirectoryError)
+        return False

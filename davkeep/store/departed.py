@@ -11,12 +11,14 @@ import logging
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from davkeep.store.files import flush_folder, without_copy_on_write
-from davkeep.store.record import Side
+from davkeep.store.record import Side, side_from
+from davkeep.store.subtrees import rekeyed, subtree
 
 _log = logging.getLogger("davkeep.store")
 
@@ -26,6 +28,11 @@ SIZE = 256 * 1024
 #: Before each note: its length and its checksum. A length of 0 ends the notes.
 _HEAD = struct.Struct(">II")
 _END = _HEAD.pack(0, 0)
+
+
+def _block(side: Side) -> bytes:
+    note = json.dumps(asdict(side)).encode("ascii")
+    return _HEAD.pack(len(note), zlib.crc32(note)) + note
 
 
 class DepartedFull(OSError):
@@ -61,12 +68,22 @@ class DepartedFile:
         if self._fd < 0:
             _log.warning("only the memory knows that %s is deleted", side.path)
             return
-        note = json.dumps(asdict(side)).encode("ascii")
-        block = _HEAD.pack(len(note), zlib.crc32(note)) + note
+        block = _block(side)
         if self._end + len(block) + len(_END) > SIZE:
             raise DepartedFull(errno.ENOSPC, "too many names were deleted while the state was full")
         self._write(self._end, block + _END)
         self._end += len(block)
+
+    def rekey(self, old: bytes, new: bytes) -> None:
+        """What was found has other keys. Raises OSError; a crash leaves the one or the other."""
+        tree = subtree(old)
+        if not any(tree.holds(side.key) for side in self.found):
+            return
+        self.found = [Side.of(rekeyed(side.key, tree, new)) for side in self.found]
+        self.close()
+        self._make([_block(side) for side in self.found])
+        self._prepare()
+        self._end = sum(len(_block(side)) for side in self.found)
 
     def clear(self) -> None:
         """Forget all of them. Raises OSError."""
@@ -85,7 +102,7 @@ class DepartedFile:
         except OSError as error:
             _log.warning("%s cannot be made: %s", self._path, error)
 
-    def _make(self) -> None:
+    def _make(self, blocks: Iterable[bytes] = ()) -> None:
         made = self._path.with_suffix(".new")
         with ExitStack() as undo:
             fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -93,7 +110,7 @@ class DepartedFile:
             try:
                 without_copy_on_write(fd)
                 # Zeros and not just a size: what is overwritten later needs no new block.
-                if os.write(fd, bytes(SIZE)) < SIZE:
+                if os.write(fd, b"".join(blocks).ljust(SIZE, b"\0")) < SIZE:
                     raise DepartedFull(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 if self._flushes:
                     os.fsync(fd)
@@ -118,6 +135,6 @@ class DepartedFile:
             note = text[begin : begin + length]
             if not length or zlib.crc32(note) != checksum:
                 break
-            found.append(Side(**json.loads(note)))
+            found.append(side_from(json.loads(note)))
             self._end = begin + length
         return found

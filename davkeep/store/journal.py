@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -25,15 +25,6 @@ class Found(NamedTuple):
     unreadable: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A directory in which an upload was staged; `root` and `inode` as in Side."""
-
-    path: bytes
-    root: bytes
-    inode: str
-
-
 @dataclass(eq=False, slots=True)
 class Upload:
     """One upload that is staged somewhere; it goes along with the directory that it is in."""
@@ -49,7 +40,8 @@ class Journal:
         #: The records of this process; written only inside a transaction of the database, and so
         #: by one thread at a time, as is the next.
         self._open: dict[str, Record] = {}
-        self._folders: dict[bytes, Folder] = {}
+        #: In insertion order, of which the older half is dropped first.
+        self._folders: dict[bytes, None] = {}
         #: Guards the uploads in each folder.
         self._counting = threading.Lock()
         self._staged: dict[bytes, set[Upload]] = {}
@@ -115,18 +107,18 @@ class Journal:
                 if followed != record and record.stage in SETTLED:
                     self.write(followed, durable=False)
             tree = subtree(old)
-            for folder in [each for each in self.folders() if tree.holds(each.path)]:
-                self._follow_folder(folder, replace(folder, path=new + folder.path[len(old) :]))
+            for folder in filter(tree.holds, self.folders()):
+                self._follow_folder(folder, new + folder[len(old) :])
             self._drop_idle()
 
-    def _follow_folder(self, folder: Folder, followed: Folder) -> None:
-        """Note the new path as well, and move what is staged there along."""
-        if folder.path not in self._folders:
+    def _follow_folder(self, folder: bytes, followed: bytes) -> None:
+        """Note the new key as well, and move what is staged there along."""
+        if folder not in self._folders:
             # Of the process before this one, whose rest is searched for by the next start.
             self._insert(followed)
             return
         self._note(followed)
-        self._database.when_committed(partial(self._move_staged, folder.path, followed.path))
+        self._database.when_committed(partial(self._move_staged, folder, followed))
 
     def _move_staged(self, old: bytes, new: bytes) -> None:
         with self._counting:
@@ -136,15 +128,16 @@ class Journal:
 
     # Uploads
 
-    def begin_upload(self, folder: Folder) -> "Upload":
-        """Something is about to be staged in `folder`. Most uploads find it noted already.
+    def begin_upload(self, folder: bytes) -> "Upload":
+        """Something is about to be staged in the directory with a key, which most uploads find
+        noted already.
 
         Returns what `end_upload` takes.
         """
-        upload = Upload(folder.path)
+        upload = Upload(folder)
         with self._counting:
-            self._staged.setdefault(folder.path, set()).add(upload)
-            is_noted = folder.path in self._folders
+            self._staged.setdefault(folder, set()).add(upload)
+            is_noted = folder in self._folders
         if not is_noted:
             try:
                 with self._database.transaction(durable=False):
@@ -163,34 +156,31 @@ class Journal:
             if not others:
                 self._staged.pop(upload.path, None)
 
-    def folders(self) -> list[Folder]:
+    def folders(self) -> list[bytes]:
         """All that were noted, also by a process before this one."""
-        rows = self._database.rows("SELECT path, root, inode FROM staging_folders ORDER BY path")
-        return [Folder(*row) for row in rows]
+        rows = self._database.rows("SELECT path FROM staging_folders ORDER BY path")
+        return [row[0] for row in rows]
 
     def forget_idle(self) -> None:
         """Drops the folders in which nothing is staged: the end of a process that was asked to."""
         with self._database.transaction(durable=False):
             self._drop([path for path in self._folders if path not in self._staged])
 
-    def forget_folders(self, folders: list[Folder]) -> None:
+    def forget_folders(self, folders: list[bytes]) -> None:
         """Drops those of `folders` that this process has not noted itself."""
         if not folders:
             return
         with self._database.transaction(durable=False):
-            self._drop([each.path for each in folders if each.path not in self._folders])
+            self._drop([each for each in folders if each not in self._folders])
 
-    def _note(self, folder: Folder) -> None:
+    def _note(self, folder: bytes) -> None:
         with self._database.transaction(durable=False):
             self._insert(folder)
-            self._database.when_committed(partial(self._folders.__setitem__, folder.path, folder))
+            self._database.when_committed(partial(self._folders.__setitem__, folder, None))
 
-    def _insert(self, folder: Folder) -> None:
+    def _insert(self, folder: bytes) -> None:
         with self._database.transaction(durable=False) as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO staging_folders (path, root, inode) VALUES (?, ?, ?)",
-                (folder.path, folder.root, folder.inode),
-            )
+            connection.execute("INSERT OR IGNORE INTO staging_folders (path) VALUES (?)", (folder,))
 
     def _drop_idle(self) -> None:
         """Drops the older half of what is idle, once there is too much of it."""
@@ -199,7 +189,9 @@ class Journal:
             if len(idle) <= IDLE_FOLDERS:
                 return
             # At once: who stages something there from now on notes it anew.
-            dropped = {path: self._folders.pop(path) for path in idle[: len(idle) // 2]}
+            dropped = dict.fromkeys(idle[: len(idle) // 2])
+            for path in dropped:
+                self._folders.pop(path)
         try:
             self._drop(list(dropped))
         except OSError:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from davkeep.store.locks import Lock
-from davkeep.store.subtrees import check_path
+from davkeep.store.subtrees import check_path, former_key
 from davkeep.trees.changes import KINDS, Change, HideTree
 from davkeep.trees.traces import Inode
 
@@ -69,31 +69,24 @@ class ImpossibleRecord(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The source or the destination: its real path, and by which inodes it is known again.
-
-    `root` is the folder of its share, `root_inode` that folder's.
-    """
+    """The source or the destination: its key, decoded as by `os.fsdecode`."""
 
     path: str
-    root: str
-    root_inode: str
 
-    def is_there(self) -> bool:
-        """Whether the folder of its share is the one that it was, and no empty mount point."""
-        return is_share(self.root, self.root_inode)
+    @property
+    def key(self) -> bytes:
+        """The key itself."""
+        return os.fsencode(self.path)
 
-
-def is_share(root: str | bytes, inode: str) -> bool:
-    """Whether a folder is there, and the one that has this inode number."""
-    try:
-        return str(os.stat(root).st_ino) == inode
-    except OSError:
-        return False
+    @classmethod
+    def of(cls, key: bytes) -> "Side":
+        """That with a key."""
+        return cls(os.fsdecode(key))
 
 
 @dataclass(frozen=True)
 class Record:
-    """What the journal holds of one operation; paths are real ones, decoded as by `os.fsdecode`.
+    """What the journal holds of one operation.
 
     `staging` is the hidden name, `change` what is done to names, None before that is begun. `ended`
     are the locks that a DELETE ended. `status` and `failures` (hrefs with their statuses) are the
@@ -204,6 +197,8 @@ def decoded(text: str) -> Record:
     found: dict[str, Any] = json.loads(text)
     if "action" in found:
         _bring_up(found)
+    if "root" in found["source"]:
+        _bring_keys_up(found)
     found["stage"] = Stage(found["stage"])
     for name in ("source", "destination"):
         found[name] = None if found[name] is None else Side(**found[name])
@@ -238,6 +233,23 @@ _FORMER: Mapping[str, Mapping[str, str]] = {
     "unlink": {"old": "old"},
     "members": {"old": "old"},
 }
+
+
+def side_from(found: dict[str, Any]) -> Side:
+    """The side that JSON holds, also one of a time when an entry was known by its real path."""
+    return Side(**(_with_key(found) if "root" in found else found))
+
+
+def _bring_keys_up(found: dict[str, Any]) -> None:
+    """Give a record of that time the keys of today."""
+    for name in ("source", "destination"):
+        found[name] = None if found[name] is None else _with_key(found[name])
+    for lock in found["ended"]:
+        lock["path"] = former_key(lock["path"].encode("latin-1")).decode("latin-1")
+
+
+def _with_key(side: dict[str, Any]) -> dict[str, Any]:
+    return {"path": os.fsdecode(former_key(os.fsencode(side["path"])))}
 
 
 def _bring_up(found: dict[str, Any]) -> None:

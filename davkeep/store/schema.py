@@ -146,4 +146,30 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "DROP TABLE deliveries",
     ),
+    (
+        # What was known by its real path is known by a key (see store/subtrees.py): `path` in every
+        # table, and in the journal's records, which are brought up when they are read.
+        "UPDATE properties SET path = CAST(rtrim('/paths' || path, '/') AS BLOB)",
+        "UPDATE locks SET path = CAST(rtrim('/paths' || path, '/') AS BLOB)",
+        "UPDATE uploads SET path = CAST('/paths' || path AS BLOB)"
+        " WHERE path != CAST('/' || name AS BLOB)",
+        "CREATE TABLE folders_with_keys (path BLOB PRIMARY KEY NOT NULL) WITHOUT ROWID",
+        "INSERT INTO folders_with_keys"
+        " SELECT CAST(rtrim('/paths' || path, '/') AS BLOB) FROM staging_folders",
+        "DROP TABLE staging_folders",
+        "ALTER TABLE folders_with_keys RENAME TO staging_folders",
+        # One row for each share that was ever served. `share` is its UUID, `prefix` the key of its
+        # root, `root` where that was last; see store/shares.py.
+        """
+        CREATE TABLE shares (
+            share TEXT PRIMARY KEY NOT NULL,
+            prefix BLOB NOT NULL,
+            root BLOB NOT NULL,
+            filesystem TEXT,
+            inode TEXT NOT NULL,
+            born TEXT,
+            seen REAL NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
 )

@@ -1,4 +1,9 @@
-"""Which paths lie below a path: real paths of the file system, as bytes."""
+"""Which keys lie below a key.
+
+A key is by what everything is known that is stored about an entry: its share, and the names in it
+as the file system stores them, written as an absolute path. The first segment is the UUID of the
+share, or of the outermost one where roots overlap.
+"""
 
 import os
 from typing import NamedTuple
@@ -19,6 +24,21 @@ class Subtree(NamedTuple):
     def holds(self, path: bytes) -> bool:
         """Whether `path` is the root or lies below it."""
         return path == self.root or self.after < path < self.before
+
+
+def rekeyed(key: bytes, tree: Subtree, new: bytes) -> bytes:
+    """A key after the root of ``tree`` has become ``new``."""
+    return new + key[len(tree.root) :] if tree.holds(key) else key
+
+
+#: Begins the keys of what was stored when an entry was known by its real path, which follows. They
+#: stay until a share with that root is served.
+FORMER = b"/paths"
+
+
+def former_key(path: bytes) -> bytes:
+    """The key that what was known by a real path has until its share is known."""
+    return FORMER + path.rstrip(b"/")
 
 
 #: Finds the rows of a subtree by the index on `path`.

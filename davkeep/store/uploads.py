@@ -14,14 +14,14 @@ _COLUMNS = "name, path, principal, address, length, folder, inode, touched, crea
 class StoredUpload:
     """One upload.
 
-    `name` is that of its hidden file, and `folder` where that is: None for the directory of the
-    target. `path` is the target's real path, `principal` and `address` its owner (an address only
-    for the anonymous one), `length` that of the whole file. `inode` is that of the hidden file, as
-    text, for some are beyond SQLite's integers; None until the file is made. `touched` is when
-    something was last heard of it, `created` when it began, in epoch seconds. `arrived` is how many
-    bytes there were when the last request ended: the file may hold more, as after a crash. `copy`
-    is the number of the file in the collection to which that of the target is being moved, or was,
-    across file systems.
+    `name` is that of its hidden file, and `folder` the real path of where that is: None for the
+    directory of the target. `path` is the target's key, `principal` and `address` its owner (an
+    address only for the anonymous one), `length` that of the whole file. `inode` is that of the
+    hidden file, as text, for some are beyond SQLite's integers; None until the file is made.
+    `touched` is when something was last heard of it, `created` when it began, in epoch seconds.
+    `arrived` is how many bytes there were when the last request ended: the file may hold more, as
+    after a crash. `copy` is the number of the file in the collection to which that of the target is
+    being moved, or was, across file systems.
     """
 
     name: str
@@ -49,6 +49,11 @@ class StoredUpload:
     def is_over(self) -> bool:
         """Whether its target is gone: nobody can ask for it, and its file is to be removed."""
         return os.path.basename(self.path) == os.fsencode(self.name)
+
+    @property
+    def is_homeless(self) -> bool:
+        """Whether it is over and its collection is gone, so that nothing lies beside its target."""
+        return os.path.dirname(self.path) == b"/"
 
 
 #: What `StoredUpload.is_over` recognises: no URL leads to a hidden name. Of a collection that went,

@@ -2,6 +2,8 @@
 
 import errno
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from davkeep.trees.failures import refuse_shortage
 from davkeep.trees.identity import identity_of
@@ -21,7 +23,8 @@ class Root:
     """The folder of one share, found anew by each request, so that nothing keeps it from leaving.
 
     Gone is a folder that cannot be opened, and one in whose place the directory below a mount point
-    has come to light: what it holds is not the share, and would be taken for an emptied one.
+    has come to light: what it holds is not the share, and would be taken for an emptied one. Gone
+    is a share, too, in whose place there is another folder that ``recognise`` does not take for it.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -33,6 +36,8 @@ class Root:
         finally:
             os.close(fd)
         self._mount_point = mount_point_of(self.folder)
+        #: Asked with a descriptor whether another directory is the same share.
+        self.recognise: Callable[[int], bool] = lambda _: True
         #: Every directory from ``/`` to the folder, the folder included, when it was last opened.
         self.identities = _way(self.folder, own)
 
@@ -47,7 +52,7 @@ class Root:
             own = identity_of(os.fstat(fd))
             identities = self.identities
             if own != identities[-1]:
-                identities = self.identities = self._found_anew(own)
+                identities = self.identities = self._found_anew(fd, own)
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
@@ -55,19 +60,27 @@ class Root:
             raise _gone() from error
         return fd, identities
 
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of the folder, for a moment. Raises as ``open``."""
+        fd, _ = self.open()
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
     def is_there(self) -> bool:
         """Tell whether the folder is there at this moment."""
         try:
-            fd, _ = self.open()
+            with self.opened():
+                return True
         except OSError:
             return False
-        os.close(fd)
-        return True
 
-    def _found_anew(self, own: Identity) -> tuple[Identity, ...]:
+    def _found_anew(self, fd: int, own: Identity) -> tuple[Identity, ...]:
         """The way to a folder that is not the one it was: replaced, or mounted again."""
         mount_point = mount_point_of(self.folder)
-        if len(mount_point) < len(self._mount_point):
+        if len(mount_point) < len(self._mount_point) or not self.recognise(fd):
             raise _gone()
         self._mount_point = mount_point
         return _way(self.folder, own)

@@ -73,9 +73,9 @@ class Entry(Closing):
             self.parent_fd = -1
 
     @cached_property
-    def path(self) -> bytes:
-        """The real path of the entry, key of everything stored about it. Not for clients."""
-        return self.share.path_of(self.segments)
+    def key(self) -> bytes:
+        """By what everything is known that is stored about the entry: see ``Share.key_of``."""
+        return self.share.key_of(self.segments)
 
     @property
     def place(self) -> Place:
@@ -178,6 +178,8 @@ class Share(Closing):
         self.folder = self.root.folder
         self.follow_symlinks = follow_symlinks
         self.readonly = readonly
+        #: The key of the root. Until somebody knows which share this is, that is its real path.
+        self.prefix = self.path_of(())
 
     def close(self) -> None:
         """Nothing is kept open between two requests, so a disk can be unmounted."""
@@ -237,8 +239,25 @@ class Share(Closing):
             yield from listing.members(self, entry)
 
     def path_of(self, real: Segments) -> bytes:
-        """The real path of what has the real names ``real``; see ``Entry.path``."""
+        """The real path, at present, of what has the real names ``real``."""
         return os.fsencode("/".join((self.folder.rstrip("/"), *real))) or b"/"
+
+    def key_of(self, real: Segments) -> bytes:
+        """The key of what has the real names ``real``: the share, and the names in it, as a path.
+
+        It stays the same wherever the root of the share is. Where roots overlap it begins at the
+        outermost one, so that one file has one key, whichever share it was reached by.
+        """
+        return b"/".join((self.prefix.rstrip(b"/"), *map(os.fsencode, real))) or b"/"
+
+    def holds(self, key: bytes) -> bool:
+        """Whether a key is that of something in this share."""
+        return key == self.prefix or key.startswith(self.prefix.rstrip(b"/") + b"/")
+
+    def path_at(self, key: bytes) -> bytes:
+        """The real path, at present, of what has a key that the share holds."""
+        below = key[len(self.prefix.rstrip(b"/")) :]
+        return os.fsencode(self.folder.rstrip("/")) + below or b"/"
 
     def open_collection(self, real: Segments) -> int:
         """Open the collection that has the real names ``real``; the descriptor is the caller's.

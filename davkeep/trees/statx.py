@@ -8,6 +8,8 @@ from davkeep.trees.system import checked, libc_function
 
 #: Neither symbolic links nor automounts are followed (statx(2)).
 _FLAGS = 0x100 | 0x800
+#: AT_EMPTY_PATH: the descriptor itself.
+_EMPTY_PATH = 0x1000
 #: STATX_TYPE, STATX_MODE, STATX_NLINK and STATX_UID; the attributes come with every answer.
 _MASK = 0x1 | 0x2 | 0x4 | 0x8
 #: STATX_BTIME: the time of birth.
@@ -74,11 +76,20 @@ class _Buffer(ctypes.Structure):
 
 def time_of_birth(parent_fd: int, name: str) -> float | None:
     """When an entry was made, in seconds of the epoch; None where that is not known."""
+    born = _born(parent_fd, os.fsencode(name), _FLAGS)
+    return None if born is None else born / 1e9
+
+
+def birth_of(fd: int) -> int | None:
+    """The same of what is open, exactly: in nanoseconds."""
+    return _born(fd, b"", _FLAGS | _EMPTY_PATH)
+
+
+def _born(fd: int, name: bytes, flags: int) -> int | None:
     buffer = _Buffer()
-    address = ctypes.addressof(buffer)
-    if _statx is None or _statx(parent_fd, os.fsencode(name), _FLAGS, _BORN, address):
+    if _statx is None or _statx(fd, name, flags, _BORN, ctypes.addressof(buffer)):
         return None
-    moment = buffer.born + buffer.born_nanoseconds / 1e9
+    moment = buffer.born * 1_000_000_000 + buffer.born_nanoseconds
     return moment if buffer.mask & _BORN else None
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness.dav import Place, exchange, make, patch, setting, snapshot
 from harness.server import RunningServer
+from harness.trees import members
 
 #: Bytes of a refusal's content at most.
 SHORT = 600
@@ -24,7 +25,7 @@ def bad(here: Place) -> Iterator[Place]:
     """A collection with something in it, of which nothing may have changed in the end."""
     tree = {"file": SENTINEL, "old": b"old", "tree": {"a": b"1", "b": {"c": b"2"}}}
     make(here.folder, tree)
-    before, names = snapshot(here.folder), os.listdir(here.folder.parent)
+    before, names = snapshot(here.folder), members(here.folder.parent)
     yield here
     after = snapshot(here.folder)
     if here.has_staged:
@@ -32,7 +33,7 @@ def bad(here: Place) -> Iterator[Place]:
         for seen in (before, after):
             seen.pop(os.fsencode(here.folder))
     assert after == before
-    assert os.listdir(here.folder.parent) == names
+    assert members(here.folder.parent) == names
 
 
 def refuse(

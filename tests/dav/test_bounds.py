@@ -13,6 +13,7 @@ from harness.dav import Place, failed, make
 from harness.disks import mounted
 from harness.images import disk_of
 from harness.server import RunningServer, Serve
+from harness.trees import members
 from harness.uploads import ranged, upload_path
 
 KIND = {"Content-Type": "application/x-sabredav-partialupdate"}
@@ -103,7 +104,7 @@ def test_a_patch_where_bodies_are_bounded(few: Place, where: str, body: bytes, s
     make(few.folder, {"file": b"0123456789"})
     assert patch(few, "file", where, body).status == status
     assert (few.folder / "file").stat().st_size == (MOST if status == 204 else 10)
-    assert os.listdir(few.folder) == ["file"]
+    assert members(few.folder) == ["file"]
 
 
 def test_a_file_that_is_larger_than_allowed(few: Place) -> None:
@@ -120,7 +121,7 @@ def test_ranges_where_bodies_are_bounded(few: Place, total: int, status: int) ->
     """The length of the whole file counts, with the first part; nothing is begun."""
     assert put(few, "file", f"bytes 0-9/{total}").status == status
     assert upload(few, "HEAD", "file") == (204 if status == 202 else 404)
-    assert len(os.listdir(few.folder)) == (1 if status == 202 else 0)
+    assert len(members(few.folder)) == (1 if status == 202 else 0)
 
 
 def test_what_a_disk_cannot_hold(small: Place) -> None:
@@ -133,7 +134,7 @@ def test_what_a_disk_cannot_hold(small: Place) -> None:
     assert upload(small, "HEAD", "new") == 404
     assert put(small, "new", f"bytes 0-9/{MIB}").status == 202
     assert upload(small, "DELETE", "new") == 204
-    assert os.listdir(small.folder) == ["file"]
+    assert members(small.folder) == ["file"]
     assert (small.folder / "file").read_bytes() == b"old"
 
 
@@ -147,7 +148,7 @@ def test_a_hole_without_room(small: Place) -> None:
     # What is a hole already is nothing new.
     assert patch(small, "file", "bytes=100000-").status == 204
     assert file.stat().st_size == MIB // 4 + 4
-    assert sorted(os.listdir(small.folder)) == ["file", "filler"]
+    assert sorted(members(small.folder)) == ["file", "filler"]
 
 
 def test_what_the_kernel_refuses(serve: Serve, root: Path, wire: Any) -> None:
@@ -169,7 +170,7 @@ def test_what_the_kernel_refuses(serve: Serve, root: Path, wire: Any) -> None:
     copied = client.ask("COPY", "/tree", {"Destination": "/copy"})
     assert failed(copied) == {"/copy/large": 507}
     assert client.ask("COPY", "/tree/large", {"Destination": "/new"}).status == 507
-    assert sorted(os.listdir(root)) == ["copy", "file", "tree"]
+    assert sorted(members(root)) == ["copy", "file", "tree"]
     assert "Traceback" not in server.log
 
 
@@ -183,7 +184,7 @@ def test_a_copy_that_no_file_system_holds(
         file.write(b"end")
     copied = wire(on_disks).ask("COPY", "/xfs/tree", {"Destination": "/ext4/copy"})
     assert failed(copied) == {"/ext4/copy/large": 507}
-    assert os.listdir(disks["ext4"] / "copy") == ["a"]
+    assert members(disks["ext4"] / "copy") == ["a"]
 
 
 @pytest.mark.parametrize("digits", ["9" * 18, "9" * 19, "9" * 5000, "0" * 5000 + "9" * 5000])
@@ -200,7 +201,7 @@ def test_numbers_of_any_length(here: Place, digits: str) -> None:
     got = here.ask("GET", "file", {"Range": f"bytes=0-{digits}"})
     assert (got.status, got.body) == (206, b"0123456789")
     assert here.ask("PUT", "file", {"X-OC-Mtime": digits}, b"new").status == 400
-    assert os.listdir(here.folder) == ["file"]
+    assert members(here.folder) == ["file"]
     assert (here.folder / "file").read_bytes() == b"0123456789"
 
 

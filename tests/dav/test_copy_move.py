@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.dav import Place, make, snapshot
+from harness.trees import members
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def test_mkcol(tree: Place) -> None:
 def test_depth_0_copies_the_collection_alone(tree: Place) -> None:
     """The stock server copies the tree (defect 4); an existing destination is replaced."""
     assert tree.transfer("COPY", "tree", "bare", Depth="0").status == 201
-    assert os.listdir(tree.folder / "bare") == []
+    assert members(tree.folder / "bare") == []
     assert tree.transfer("COPY", "tree", "other", Depth="0").status == 204
-    assert os.listdir(tree.folder / "other") == []
+    assert members(tree.folder / "other") == []
     assert tree.transfer("COPY", "file", "copy", Depth="0").status == 201
 
 
@@ -60,7 +61,7 @@ def test_overwriting_replaces_rather_than_merges(
     if source == "file":
         assert (tree.folder / to).read_bytes() == b"old"
     else:
-        assert sorted(os.listdir(tree.folder / to)) == ["a", "sub"]
+        assert sorted(members(tree.folder / to)) == ["a", "sub"]
     assert (tree.folder / source).exists() == (method == "COPY")
     assert not tree.server.staging(tree.folder)
 
@@ -129,7 +130,7 @@ def test_move_of_one_hard_link_onto_another(tree: Place) -> None:
 def test_a_change_of_case_is_a_move(tree: Place) -> None:
     """On a file system that tells them apart it is a new name."""
     assert tree.transfer("MOVE", "tree", "TREE").status == 201
-    assert sorted(os.listdir(tree.folder)) == ["TREE", "file", "other"]
+    assert sorted(members(tree.folder)) == ["TREE", "file", "other"]
 
 
 def test_delete(tree: Place) -> None:
@@ -137,7 +138,7 @@ def test_delete(tree: Place) -> None:
     assert tree.ask("DELETE", "tree/", {"Depth": "infinity"}).status == 204
     assert tree.ask("DELETE", "file", {"Depth": "0"}).status == 204
     assert tree.ask("DELETE", "other").status == 204
-    assert os.listdir(tree.folder) == []
+    assert members(tree.folder) == []
     assert tree.ask("DELETE", "other").status == 404
 
 
@@ -177,8 +178,8 @@ def test_move_across_a_mount_keeps_properties_and_ends_locks(mounted: Place) -> 
     assert mounted.ask("PUT", "disk/new/a", {}, b"x").status == 204
     assert mounted.transfer("MOVE", "disk/new", "other").status == 204
     assert mounted.dead("other/sub/b") == {"color": "red"}
-    assert sorted(os.listdir(mounted.folder / "other")) == ["a", "sub"]
-    assert os.listdir(mounted.folder / "disk") == []
+    assert sorted(members(mounted.folder / "other")) == ["a", "sub"]
+    assert members(mounted.folder / "disk") == []
     make(mounted.folder / "disk", {"new": {"sub": {"b": b""}}})
     assert mounted.dead("disk/new/sub/b") == mounted.dead("disk/new") == {}
 

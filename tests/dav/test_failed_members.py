@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.dav import Place, failed, make, snapshot
+from harness.trees import members
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, another user")
 
@@ -295,7 +296,7 @@ def test_put_on_a_full_file_system_is_507_and_keeps_the_old_content(
         assert here.ask("PUT", "small/new", {}, content).status == 507
     with here.server_wire() as wire:
         here.wire = wire
-        assert sorted(os.listdir(small)) == ["file"]
+        assert sorted(members(small)) == ["file"]
         assert here.ask("GET", "small/file").body == b"old"
         assert here.ask("PUT", "small/new", {}, b"x" * 100_000).status == 201
 
@@ -307,7 +308,7 @@ def test_no_inode_left_is_507_for_mkcol_and_for_the_file_of_a_lock(
     small = mount(here.folder / "small", "nr_inodes=1")
     assert here.ask("MKCOL", "small/new").status == 507
     assert here.lock_answer("small/new").status == 507
-    assert os.listdir(small) == []
+    assert members(small) == []
     subprocess.run(["mount", "-o", "remount,nr_inodes=100", small], check=True)
     assert here.ask("PUT", "small/new", {}, b"x").status == 201
 

@@ -130,10 +130,9 @@ def test_one_address_does_not_own_what_another_began(serve: Serve, root: Path, w
     assert b"COPY" not in told["192.0.2.2"].body
 
 
-def test_a_trusted_header_is_still_the_proxys(serve: Serve, root: Path, wire: Any) -> None:
+def test_a_trusted_header_is_still_the_proxys(serve: Serve, wire: Any) -> None:
     """The peer decides, whatever address its fields tell."""
     config = {
-        "provider_mapping": {"/": str(root)},
         "http_authenticator": {"trusted_auth_header": "HTTP_X_USER"},
         "simple_dc": {"user_mapping": {"*": {"anna": {"password": "x"}}}},
     }

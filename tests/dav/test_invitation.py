@@ -20,6 +20,7 @@ import pytest
 from harness.images import SHARING, disk_of, places
 from harness.server import RunningServer, Serve
 from harness.states import fill
+from harness.trees import members
 from harness.waiting import until
 from harness.wire import Wire
 
@@ -101,7 +102,7 @@ def test_where_blocks_are_shared(client: Wire, disks: dict[str, Path], kind: str
     assert fields.get("Accept-Patch") == (KIND if kind in SHARING else None)
     assert "PATCH" not in client.ask("OPTIONS", f"/{kind}/").fields["Allow"].split(", ")
     # Nothing is there of how it was found out.
-    assert sorted(os.listdir(disks[kind])) == ["file", "folder"]
+    assert sorted(members(disks[kind])) == ["file", "folder"]
 
 
 def test_where_nothing_can_be_patched(client: Wire) -> None:
@@ -138,7 +139,7 @@ def test_an_upload_by_invitation(
         }
         stayed = found
     assert file.read_bytes() == content
-    assert [name for name in os.listdir(file.parent) if name.startswith(".")] == []
+    assert [name for name in members(file.parent) if name.startswith(".")] == []
 
 
 def test_a_disk_inside_a_share(client: Wire, disks: dict[str, Path]) -> None:

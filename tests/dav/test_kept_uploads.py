@@ -15,11 +15,13 @@ from davkeep.dav.uploads.uploads import KEPT, Uploads
 from davkeep.store.database import Database
 from davkeep.store.uploads import StoredUpload
 from davkeep.store.uploads import Uploads as StoredUploads
+from davkeep.trees.roots import Roots
 from davkeep.trees.share import Share
 from davkeep.trees.steps import Control
 from davkeep.trees.upload import Upload
 from davkeep.words.content_range import ContentRange
 from davkeep.words.failure import Failure
+from harness.trees import members
 from harness.waiting import until
 
 ANN, BOB = ("ann", ""), ("bob", "")
@@ -34,6 +36,7 @@ class World:
         self.folder.mkdir()
         self.spool = spool
         self.share = Share(self.folder)
+        self.roots = Roots([self.share])
         self.database = Database(folder / "state")
         self.stored = StoredUploads(self.database)
         self.now = 1000.0
@@ -42,7 +45,7 @@ class World:
     def restarted(self) -> int:
         """A new process, after whatever happened to the old one."""
         spool = None if self.spool is None else str(self.spool)
-        self.uploads = Uploads(self.stored, PREFIX, spool=spool, now=lambda: self.now)
+        self.uploads = Uploads(self.stored, PREFIX, self.roots, spool=spool, now=lambda: self.now)
         return self.uploads.recover()
 
     @contextmanager
@@ -149,7 +152,7 @@ def test_another_spool_after_a_restart(world: World, tmp_path: Path) -> None:
     world.restarted()
     assert world.standing() == (10, KEPT)
     world.bring(10, b"y")
-    assert os.listdir(world.spool) == []
+    assert members(world.spool) == []
     world.spool = former
 
 

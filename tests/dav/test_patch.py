@@ -1,7 +1,6 @@
 """PATCH as SabreDAV has it: one request changes all of its part or nothing."""
 
 import hashlib
-import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.dav import Place, make
+from harness.trees import members
 from harness.wire import Wire
 
 KIND = {"Content-Type": "application/x-sabredav-partialupdate"}
@@ -44,7 +44,7 @@ def test_the_table_of_sabredav(here: Place, where: str, result: bytes) -> None:
     got = here.ask("GET", "file")
     assert (got.body, got.fields["Etag"]) == (result, answer.fields["Etag"])
     assert here.dead("file") == {"color": "red"}
-    assert os.listdir(here.folder) == ["file"]
+    assert members(here.folder) == ["file"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_refused(here: Place, fields: dict[str, str], status: int) -> No
     etag = here.etag("file")
     assert here.ask("PATCH", "file", {**KIND, **fields}, b"----").status == status
     assert here.etag("file") == etag
-    assert os.listdir(here.folder) == ["file"]
+    assert members(here.folder) == ["file"]
 
 
 def test_without_a_range_a_type_or_a_length(here: Place) -> None:
@@ -91,7 +91,7 @@ def test_what_is_no_file(here: Place) -> None:
     make(here.folder, {"tree": {}})
     for name, status in (("new", 404), ("missing/new", 404), ("tree", 405), (".davkeep", 403)):
         assert patch(here, name, "append").status == status
-    assert os.listdir(here.folder) == ["tree"]
+    assert members(here.folder) == ["tree"]
 
 
 def test_locks(here: Place) -> None:
@@ -111,7 +111,7 @@ def test_a_part_that_ends_early_changes_nothing(here: Place) -> None:
         wire.socket.sendall(head.encode() + b"x" * 50)
         wire.socket.shutdown(1)
         assert wire.socket.recv(65536).startswith(b"HTTP/1.1 400 ")
-    assert os.listdir(here.folder) == ["file"]
+    assert members(here.folder) == ["file"]
     assert here.ask("GET", "file").body == DIGITS
 
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness.dav import DAV, Place, make, multistatus
+from harness.trees import members
 
 LIVE = {
     "resourcetype",
@@ -169,7 +170,7 @@ def test_odd_names(here: Place) -> None:
         for each in (href, f"{href}.moved"):
             assert here.ask("DELETE", each).status == 204
     assert seen == {os.fsencode(name) for name in ODD_NAMES}
-    assert os.listdir(here.folder) == []
+    assert members(here.folder) == []
 
 
 def test_odd_collections(here: Place) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from harness.dav import DAV, Place, exchange, make
 from harness.server import RunningServer
+from harness.trees import members
 from harness.waiting import until
 from harness.wire import Wire
 
@@ -120,7 +121,7 @@ def test_a_body_that_ends_early_leaves_no_trace(
         (here.folder / "file").write_bytes(b"old")
     half(here, fields, body, end)
     wanted = ["file"] if exists else []
-    until(lambda: os.listdir(here.folder) == wanted, "nothing of it is left")
+    until(lambda: members(here.folder) == wanted, "nothing of it is left")
     answer = here.ask("GET", "file")
     assert (answer.status, answer.body) == (200, b"old") if exists else answer.status == 404
 
@@ -137,8 +138,8 @@ def test_the_collection_is_replaced_while_the_content_arrives(here: Place) -> No
         sock.sendall(b"half")
         assert sock.recv(65536).startswith(b"HTTP/1.1 409 ")
     until(lambda: not here.server.staging(here.folder / "aside"), "nothing of it is left")
-    assert os.listdir(here.folder / "tree") == ["kept"]
-    assert os.listdir(here.folder / "aside") == ["kept"]
+    assert members(here.folder / "tree") == ["kept"]
+    assert members(here.folder / "aside") == ["kept"]
 
 
 def test_mode_and_attributes_of_an_existing_file_are_kept(here: Place) -> None:
@@ -173,7 +174,7 @@ def test_a_file_that_its_owner_may_not_write(theirs: Place, give: Callable[..., 
     assert theirs.transfer("MOVE", "shut/inside", "out").status == 403
     assert theirs.lock_answer("shut/new").status == 403
     assert (theirs.folder / "file").read_bytes() == b"old"
-    assert sorted(os.listdir(theirs.folder)) == ["file", "shut"]
+    assert sorted(members(theirs.folder)) == ["file", "shut"]
 
 
 def test_a_put_that_fails_its_checks_never_uploads(here: Place) -> None:

@@ -1,12 +1,12 @@
 """PUT with Content-Range (RFC 9110 14.5): parts are collected out of sight until the last one."""
 
-import os
 import random
 from typing import Any
 
 import pytest
 
 from harness.dav import DAV, Place, condition, make
+from harness.trees import members
 from harness.uploads import offset, put_part, ranged, upload_path
 from harness.waiting import until
 
@@ -43,7 +43,7 @@ def test_three_parts(here: Place, existing: bytes | None) -> None:
     got = here.ask("GET", "file")
     assert got.body == CONTENT
     assert done.fields["Etag"] == got.fields["Etag"] == here.one("file", ETAG).text(f"{DAV}getetag")
-    assert os.listdir(here.folder) == ["file"]
+    assert members(here.folder) == ["file"]
     assert standing(here).status == 404
 
 
@@ -79,7 +79,7 @@ def test_a_gap(here: Place) -> None:
     refused = put(here, 1, 1000)
     assert refused.status == 409
     assert offset(refused) == 0
-    assert os.listdir(here.folder) == []
+    assert members(here.folder) == []
     put(here, 0, 100)
     refused = put(here, 101, 1000)
     assert (refused.status, offset(refused)) == (409, 100)
@@ -158,7 +158,7 @@ def test_where_nothing_can_be_put(here: Place) -> None:
     make(here.folder, {"tree": {}})
     for name, status in (("tree", 405), ("missing/file", 409), (".davkeep", 403)):
         assert put_part(here, name, CONTENT, 0, 500).status == status
-    assert os.listdir(here.folder) == ["tree"]
+    assert members(here.folder) == ["tree"]
 
 
 def test_in_a_collection_that_is_renamed(here: Place) -> None:
@@ -186,7 +186,7 @@ def test_a_copy_takes_nothing_along(here: Place) -> None:
     make(here.folder, {"tree": {"a": b"1"}})
     put_part(here, "tree/file", CONTENT, 0, 500)
     assert here.transfer("COPY", "tree", "copied").status == 201
-    assert os.listdir(here.folder / "copied") == ["a"]
+    assert members(here.folder / "copied") == ["a"]
     assert standing(here, "copied/file").status == 404
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import random
 import zlib
 
@@ -10,6 +9,7 @@ import pytest
 
 from harness.dav import Place
 from harness.server import Serve
+from harness.trees import members
 from harness.uploads import offset, put_part, upload_path
 
 CONTENT = random.Random(9).randbytes(700_000)
@@ -43,11 +43,11 @@ def test_of_a_plain_put(here: Place, which: str, existing: bytes | None) -> None
     """What came is stored if it is what was meant; else 400, the old content, and no trace."""
     if existing is not None:
         (here.folder / "file").write_bytes(existing)
-    before = os.listdir(here.folder)
+    before = members(here.folder)
     wrong = here.ask("PUT", "file", digests(OTHER)[which], CONTENT)
     assert wrong.status == 400
     assert next(iter(digests(b"")[which])).encode() in wrong.body
-    assert os.listdir(here.folder) == before
+    assert members(here.folder) == before
     assert existing is None or (here.folder / "file").read_bytes() == existing
     right = here.ask("PUT", "file", digests(CONTENT)[which], CONTENT)
     assert right.status == (204 if existing else 201)
@@ -82,7 +82,7 @@ def test_of_what_parts_add_up_to(here: Place, which: str, parts: list[tuple[int,
         answers = [put_part(here, "file", CONTENT, *part, fields).status for part in parts]
         assert answers == [202] * (len(parts) - 1) + [last]
         assert here.ask("HEAD", upload_path(here.path("file"))).status == 404
-        assert os.listdir(here.folder) == ["file"]
+        assert members(here.folder) == ["file"]
         stored = (here.folder / "file").read_bytes()
         assert stored == (b"old" if last == 400 else CONTENT)
 
@@ -96,7 +96,7 @@ def test_a_part_that_was_spoiled_between_the_requests(here: Place) -> None:
         file.write(bytes([CONTENT[1000] ^ 1]))
     fields = digests(CONTENT)["repr-digest"]
     assert put_part(here, "file", CONTENT, 400_000, 700_000, fields).status == 400
-    assert os.listdir(here.folder) == []
+    assert members(here.folder) == []
 
 
 @pytest.mark.parametrize("value", [MILLION, f"{MILLION}.25", "-5", "0"])

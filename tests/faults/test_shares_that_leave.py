@@ -12,7 +12,7 @@ import pytest
 
 from harness.dav import LOCK, multistatus, setting
 from harness.server import RunningServer, Serve
-from harness.trees import plant
+from harness.trees import members, plant
 from harness.waiting import until
 from harness.wire import Response, Wire
 
@@ -81,8 +81,8 @@ def test_a_folder_that_is_renamed_away(server: RunningServer, shares: dict[str, 
     away = shares["/one"].with_name("away")
     shares["/one"].rename(away)
     _assert_gone(server)
-    assert sorted(os.listdir(away)) == ["file"]
-    assert sorted(os.listdir(shares["/two"])) == ["file"]
+    assert sorted(members(away)) == ["file"]
+    assert sorted(members(shares["/two"])) == ["file"]
     away.rename(shares["/one"])
     assert _ask(server, "GET", "/one/file").body == b"content"
     assert b">red<" in _ask(server, "PROPFIND", "/one/file", {"Depth": "0"}).body
@@ -98,7 +98,7 @@ def test_another_folder_takes_its_place(server: RunningServer, shares: dict[str,
     assert _ask(server, "GET", "/one/file").body == b"another"
     assert _ask(server, "PUT", "/one/new", {}, b"1").status == 201
     assert _ask(server, "DELETE", "/one/").status == 403
-    assert sorted(os.listdir(shares["/one"])) == ["file", "new"]
+    assert sorted(members(shares["/one"])) == ["file", "new"]
 
 
 @pytest.fixture
@@ -128,15 +128,15 @@ def test_a_disk_that_is_unmounted(serve: Serve, shares: dict[str, Path], mounts:
     server = serve({"provider_mapping": mapping})
     assert _ask(server, "PROPPATCH", "/one/file", {}, setting(color="red")).status == 207
     subprocess.run(["umount", folder], check=True)
-    assert os.listdir(folder) == ["file"]
+    assert members(folder) == ["file"]
     _assert_gone(server)
-    assert os.listdir(folder) == ["file"]
+    assert members(folder) == ["file"]
     _mount(folder)
     (folder / "file").write_bytes(b"content of the disk")
     assert _ask(server, "GET", "/one/file").body == b"content of the disk"
     assert b">red<" in _ask(server, "PROPFIND", "/one/file", {"Depth": "0"}).body
     assert _ask(server, "PUT", "/one/new", {}, b"1").status == 201
-    assert sorted(os.listdir(folder)) == ["file", "new"]
+    assert sorted(members(folder)) == ["file", "new"]
 
 
 def test_a_file_system_whose_server_died(
@@ -208,9 +208,9 @@ def test_a_disk_that_becomes_read_only(
     }
     assert answers == dict.fromkeys(answers, 403)
     assert _ask(server, "DELETE", "/one/tree").status in (403, 207)
-    assert sorted(os.listdir(shares["/two"])) == ["file", "new"]
+    assert sorted(members(shares["/two"])) == ["file", "new"]
     subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
-    assert sorted(os.listdir(folder)) == ["file", "tree"]
+    assert sorted(members(folder)) == ["file", "tree"]
     # Until TCP has acknowledged the answer of before, a repeat is told the same.
     until(lambda: _ask(server, "DELETE", "/one/tree").status == 204, "it can be removed again")
 

@@ -1,6 +1,5 @@
 """Each error of a system call, in each place: the status, and what stays as it was."""
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import pytest
 
 from harness.dav import LOCK, Place, failed, make, patch
 from harness.faulty import FaultyServer
+from harness.trees import members
 from harness.wire import Response
 
 #: Where the destination is built, before it has its name.
@@ -234,7 +234,7 @@ def test_a_delete_member_by_member_names_what_stays(
     fault = Fault("unlink", errno, "/from/sub/file$", status)
     answer = go(server, fault, lambda: here.ask("DELETE", "from"))
     assert told(here, answer) == {"from/sub/file": status}
-    assert sorted(os.listdir(here.folder / "from")) == ["sub"]
+    assert sorted(members(here.folder / "from")) == ["sub"]
     assert here.dead("from/sub/file") == {"color": "red"}
     make(here.folder / "from", {"file": b"another"})
     assert here.dead("from/file") == {}
@@ -262,8 +262,8 @@ def test_a_delete_of_a_collection_that_cannot_be_read(
     # It cannot be read under any name.
     fault = Fault(call, "EIO", "/(from|[.]davkeep-[^/]*)/sub$", {"from/sub": 500})
     assert told(here, go(server, fault, lambda: here.ask("DELETE", "from"))) == fault.answer
-    assert os.listdir(here.folder / "from") == ["sub"]
-    assert os.listdir(here.folder / "from/sub") == ["b"]
+    assert members(here.folder / "from") == ["sub"]
+    assert members(here.folder / "from/sub") == ["b"]
 
 
 PUTS = [
@@ -325,7 +325,7 @@ def test_a_lock_whose_file_cannot_be_made_does_not_stay(
     """The name is free for everybody afterwards."""
     body = LOCK.format(scope="exclusive").encode()
     assert told(here, go(server, fault, lambda: here.ask("LOCK", "to", {}, body))) == fault.answer
-    assert os.listdir(here.folder) == []
+    assert members(here.folder) == []
     assert here.ask("PUT", "to", {}, b"1").status == 201
 
 

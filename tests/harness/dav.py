@@ -10,6 +10,7 @@ from typing import Any
 
 from lxml import etree
 
+from davkeep.trees.marker import MARKER
 from harness.server import DEADLINE, RunningServer
 from harness.wire import Response, Wire
 
@@ -23,7 +24,10 @@ LOCK = (
 
 
 def snapshot(folder: Path) -> dict[bytes, tuple[Any, ...]]:
-    """What is below a folder: mode and times of each member, and the content of files."""
+    """What is below a folder: mode and times of each member, and the content of files.
+
+    The markers that shares have are left out.
+    """
     seen: dict[bytes, tuple[Any, ...]] = {}
     pending = [os.fsencode(folder)]
     while pending:
@@ -32,6 +36,8 @@ def snapshot(folder: Path) -> dict[bytes, tuple[Any, ...]]:
         seen[above] = (oct(status.st_mode), status.st_mtime_ns)
         with os.scandir(above) as entries:
             for entry in entries:
+                if os.fsdecode(entry.name) == MARKER:
+                    continue
                 status = entry.stat(follow_symlinks=False)
                 what: tuple[Any, ...] = (oct(status.st_mode), status.st_mtime_ns)
                 if entry.is_dir(follow_symlinks=False):

@@ -35,9 +35,14 @@ class Plain:
         self.folder = os.fsencode(os.path.realpath(folder))
         self.follows = follows
         with copy_of(state) as base:
+            (self._prefix,) = base.execute("SELECT prefix FROM shares").fetchone()
             self._dead = base.execute("SELECT path, name, value FROM properties").fetchall()
             base.row_factory = sqlite3.Row
             self._locks = base.execute("SELECT * FROM locks ORDER BY path, token").fetchall()
+
+    def _key(self, real: bytes) -> bytes:
+        """What a member is known by in the database."""
+        return self._prefix + real.removeprefix(self.folder)
 
     def tell(self, names: list[bytes], depth: str) -> dict[str, Properties]:
         """All properties of the member at ``names`` and of those below, by href."""
@@ -98,15 +103,17 @@ class Plain:
             parts = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             live["getetag"] = '"' + "-".join(f"{part:x}" for part in parts) + '"'
         found = {f"{DAV}{name}": _element(f"{DAV}{name}", what) for name, what in live.items()}
-        dead = {name: etree.fromstring(value) for path, name, value in self._dead if path == real}
+        key = self._key(real)
+        dead = {name: etree.fromstring(value) for path, name, value in self._dead if path == key}
         return found | dead
 
     def _covering(self, real: bytes) -> list[etree._Element]:
+        key = self._key(real)
         return [
             _active(lock)
             for lock in self._locks
-            if lock["path"] == real
-            or (lock["depth"] == "infinity" and real.startswith(lock["path"] + b"/"))
+            if lock["path"] == key
+            or (lock["depth"] == "infinity" and key.startswith(lock["path"] + b"/"))
         ]
 
 

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from davkeep.trees.marker import MARKER
+from davkeep.trees.names import is_hidden_name
+
 #: Seconds after which a test gives up waiting; generous, for two cores that do other things too.
 DEADLINE = 30.0
 
@@ -137,8 +140,8 @@ class RunningServer:
         assert top is not None
         found: list[Path] = []
         for above, folders, files in os.walk(top):
-            hidden = [name for name in (*folders, *files) if name.startswith(".davkeep")]
-            found += [Path(above) / name for name in hidden]
+            hidden = [name for name in (*folders, *files) if is_hidden_name(name)]
+            found += [Path(above) / name for name in hidden if name != MARKER]
             folders[:] = [name for name in folders if name not in hidden]
         return sorted(found)
 

@@ -8,6 +8,7 @@ from davkeep.store.database import Database
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads
+from davkeep.trees.roots import Roots
 
 PATHS = (b"/a", b"/a/b", b"/a/b/c", b"/ab")
 
@@ -17,7 +18,7 @@ def stored(tmp_path: Path) -> Iterator[Stored]:
     """An empty store."""
     with Database(tmp_path) as database:
         properties, locks = DeadProperties(database), Locks(database, lambda: 0.0)
-        yield Stored(database, properties, locks, Uploads(database))
+        yield Stored(database, properties, locks, Uploads(database), Roots())
 
 
 def _lock(stored: Stored, path: bytes) -> Lock:

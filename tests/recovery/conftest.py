@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from davkeep.operations import Books, Operation, Page, Reservations, Stored
+from davkeep.operations.identities import Identities, Owner
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
@@ -18,6 +19,7 @@ from davkeep.store.journal import Journal
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.uploads import Uploads
+from davkeep.trees.roots import Roots
 from davkeep.trees.share import Entry, Share
 from davkeep.trees.steps import Control, Steps
 from harness.dav import snapshot
@@ -35,6 +37,11 @@ class Ground:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "share"
         self.folder.mkdir()
+        #: Another folder in its place is not the share, as no marker says that it is.
+        self.share = Share(self.folder)
+        self.shares = [self.share]
+        self.share.root.recognise = self._is_share
+        self._inode = self.folder.stat().st_ino
         self.state = folder / "state"
         self.opened = ExitStack()
         self.left: list[Steps] = []
@@ -49,10 +56,14 @@ class Ground:
             DeadProperties(self.database),
             Locks(self.database, lambda: 1000.0),
             Uploads(self.database),
+            Roots(self.shares),
         )
         self.journal = Journal(self.database)
         file = self.opened.enter_context(closing(DepartedFile(self.state)))
         self.books = Books.of(self.journal, self.stored, file, Reservations(), fsync=True)
+
+    def _is_share(self, fd: int) -> bool:
+        return os.fstat(fd).st_ino == self._inode
 
     def close(self) -> None:
         """Close what stands still, and the store."""
@@ -62,13 +73,24 @@ class Ground:
 
     def entry(self, name: str) -> Entry:
         """A member of the share, open until the next boot."""
-        share = self.opened.enter_context(Share(self.folder))
-        entry = share.entry([part for part in name.split("/") if part], follow_last=False)
+        entry = self.share.entry([part for part in name.split("/") if part], follow_last=False)
         return self.opened.enter_context(entry)
 
     def path(self, name: str) -> bytes:
-        """The real path of a member."""
-        return os.fsencode(os.path.realpath(self.folder)) + b"/" + os.fsencode(name)
+        """The key of a member."""
+        return self.share.prefix + b"/" + os.fsencode(name)
+
+    def identify(self) -> None:
+        """Let the share be known by a marker, as a server does."""
+        with closing(DepartedFile(self.state)) as departed:
+            owner = Owner(INSTANCE, str(self.state))
+            Identities(self.database, departed, owner, lambda: 1000.0).settle([self.share])
+
+    def serve(self, folder: Path) -> Share:
+        """Another share, from now on."""
+        share = Share(folder)
+        self.shares.append(share)
+        return share
 
     def mark(self, *names: str) -> None:
         """Give members a property."""

@@ -23,7 +23,6 @@ from davkeep.trees.changes import Change, HideTree, MoveAcross, Rename, SwapIn
 from davkeep.trees.move import move
 from davkeep.trees.place import place_at
 from davkeep.trees.renames import ExchangeUnsupportedError
-from davkeep.trees.share import Share
 from davkeep.trees.steps import Control, Steps
 from davkeep.trees.traces import Inode
 from harness.dav import make
@@ -35,8 +34,7 @@ NONE = Inode("5", 0o755)
 
 
 def _side(ground: Any, name: str) -> Side:
-    root = os.path.realpath(ground.folder)
-    return Side(f"{root}/{name}", root, str(os.stat(root).st_ino))
+    return Side.of(ground.path(name))
 
 
 def _record(ground: Any, id: str, change: Change | None, *names: str, **more: Any) -> Record:
@@ -145,8 +143,7 @@ def test_a_source_that_cannot_come_back_leaves_the_destination(
         )
         control = Control(MINE + operation.id, effective=_refuse)
         with (
-            Share(far) as share,
-            share.entry(["dst"], follow_last=False) as destination,
+            ground.serve(far).entry(["dst"], follow_last=False) as destination,
             ground.entry("src") as source,
         ):
             page = Page(ground.books, operation, control.staging_name, source, destination)
@@ -229,7 +226,7 @@ def test_what_somebody_uses_is_not_paid_for_meanwhile(ground: Any) -> None:
 def test_the_source_of_a_copy_may_be_away(ground: Any) -> None:
     """What was staged for it goes, and the destination can be used."""
     make(ground.folder, {"dst": {}, MINE + "1": {"x": b"1"}})
-    away = Side("/nonexistent/src", "/nonexistent", "1")
+    away = Side("/nonexistent/src")
     _record(ground, "1", None, "src", "new", source=away)
     ground.recover()
     ground.books.debts.require([place_at(str(ground.folder))])
@@ -248,7 +245,7 @@ def test_one_that_cannot_be_purged_keeps_no_other(
         ground.recover()
         assert ground.hidden() == []
         assert len(ground.books.unfinished) == 2
-    _effective(ground, "3", "a3", source=Side("/nonexistent/a", "/nonexistent", "1"))
+    _effective(ground, "3", "a3", source=Side("/nonexistent/a"))
     ground.books.unfinished.leave(ground.journal.records().records[-1])
     upkeep = Upkeep()
     ground.books._purge(upkeep)
@@ -265,7 +262,7 @@ def test_notes_of_an_earlier_process_are_kept_until_all_are_settled(
     """The one whose share is away outlives the one that is forgotten."""
     away = tmp_path / "away"
     away.mkdir()
-    here, there = _side(ground, "a"), Side(f"{away}/b", str(away), str(away.stat().st_ino))
+    here, there = _side(ground, "a"), Side(f"{away}/b")
     file = DepartedFile(tmp_path)
     file.add(here)
     file.add(there)

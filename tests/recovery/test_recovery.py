@@ -14,14 +14,12 @@ from davkeep.app import make_site, recover
 from davkeep.operations import Operation, Page, State
 from davkeep.operations.stored import ShareAbsentError
 from davkeep.settings.load import load
-from davkeep.store.journal import Folder
 from davkeep.store.record import Stage
 from davkeep.trees import remains, traces
 from davkeep.trees.changes import KINDS, HideTree, MoveAcross, Rename, Standing, SwapIn
 from davkeep.trees.copy import copy
 from davkeep.trees.place import place_at
 from davkeep.trees.remove import remove
-from davkeep.trees.share import Share
 from davkeep.trees.steps import Control
 from davkeep.trees.traces import Inode, Names
 from harness.dav import make
@@ -66,6 +64,7 @@ def _status(ground: Any, name: str) -> os.stat_result:
 def test_an_operation_keeps_its_id_and_owner(tmp_path: Path, ground: Any) -> None:
     """The registry of the next process shows it, with what stands, to its owner alone."""
     make(ground.folder, TREE)
+    ground.identify()
     page, control = ground.page("COPY", "a", "c")
     page.staging()
     (ground.folder / control.staging_name).mkdir()
@@ -230,7 +229,7 @@ def test_uploads_are_found_by_their_names(ground: Any, caplog: Any) -> None:
     """Staged files of this instance go, those of another stay, and so does what is no upload."""
     mine, other = ".davkeep-abcd-put-1", ".davkeep-ef01-put-1"
     make(ground.folder, {"d": {mine: b"1", other: b"2", ".davkeep-abcd-put-2": {"x": b"3"}}})
-    ground.journal.begin_upload(_folder(ground, "d"))
+    ground.journal.begin_upload(ground.path("d"))
     assert ground.recover() == []
     assert ground.hidden() == [".davkeep-abcd-put-2", other]
     assert "a collection is hidden as .davkeep-abcd-put-2" in caplog.text
@@ -242,21 +241,16 @@ def test_a_lock_on_nothing_ends(ground: Any) -> None:
     make(ground.folder, TREE)
     kept = ground.lock("a/f")
     orphan = ground.lock("a/new")
-    ground.journal.begin_upload(_folder(ground, "a"))
+    ground.journal.begin_upload(ground.path("a"))
     ground.recover()
     assert ground.stored.locks.find(orphan.token) is None
     assert ground.stored.locks.find(kept.token) == kept
 
 
-def _folder(ground: Any, name: str) -> Folder:
-    inode = str(ground.folder.stat().st_ino)
-    return Folder(ground.path(name), os.path.dirname(ground.path("x")), inode)
-
-
 def test_folders_of_an_absent_share_are_kept(ground: Any) -> None:
     """Uploads to it are looked for when it is back."""
     make(ground.folder, {"d": {".davkeep-abcd-put-1": b"1"}})
-    ground.journal.begin_upload(_folder(ground, "d"))
+    ground.journal.begin_upload(ground.path("d"))
     elsewhere = ground.folder.with_name("unmounted")
     ground.folder.rename(elsewhere)
     ground.folder.mkdir()
@@ -276,7 +270,7 @@ def test_a_tree_that_moves_takes_along_what_is_hidden_in_it(ground: Any) -> None
     _renamed(ground, "top/a", hidden)
     control.witness.removal(ground.path(hidden), None)
     make(ground.folder / "top/d", {".davkeep-abcd-put-1": b"1"})
-    ground.journal.begin_upload(_folder(ground, "top/d"))
+    ground.journal.begin_upload(ground.path("top/d"))
     mover = _changing(ground, "MOVE", "rename", "top", "moved", new=_status(ground, "top"))
     _renamed(ground, "top", "moved")
     mover.witness.transfer(None, is_move=True)
@@ -450,7 +444,7 @@ def across(ground: Any) -> Iterator[Any]:
         make(ground.folder, TREE)
         ground.mark("a", "a/f")
         source = ground.entry("a")
-        share = ground.opened.enter_context(Share(memory))
+        share = ground.serve(memory)
         destination = ground.opened.enter_context(share.entry(["t"], follow_last=False))
         operation = Operation(
             owner="ann", method="MOVE", source="/a", destination="/there/t", created=1.0

@@ -9,8 +9,8 @@ from davkeep.store import departed
 from davkeep.store.departed import DepartedFile, DepartedFull
 from davkeep.store.record import Side
 
-ONE = Side(os.fsdecode(b"/share/\xff\n1"), "/share", "2")
-TWO = Side("/share/" + "2" * 300, "/share", "2")
+ONE = Side(os.fsdecode(b"/share/\xff\n1"))
+TWO = Side("/share/" + "2" * 340)
 
 
 def _found(folder: Path) -> list[Side]:

@@ -9,7 +9,7 @@ import pytest
 
 from davkeep.store import journal as journal_module
 from davkeep.store.database import Database, StoreError
-from davkeep.store.journal import Folder, Journal
+from davkeep.store.journal import Journal
 from davkeep.store.record import NEXT, IllegalStage, ImpossibleRecord, Record, Side, Stage, encoded
 from davkeep.trees.changes import (
     Change,
@@ -25,7 +25,7 @@ from davkeep.trees.traces import Inode
 
 
 def _record(id: str, path: str, stage: Stage = Stage.CHANGING, created: float = 1.0) -> Record:
-    side = Side(path, "/share", "2")
+    side = Side(path)
     return Record(
         id, "ann", "", "DELETE", "/x", None, created, f".davkeep-i-{id}", side,
         stage=stage, change=HideTree(Inode("3", 0o755)),
@@ -37,12 +37,12 @@ def _effective(journal: Journal, id: str, path: str) -> None:
     journal.write(_record(id, path, Stage.EFFECTIVE), durable=False)
 
 
-def _folder(name: bytes) -> Folder:
-    return Folder(b"/share/" + name, b"/share", "2")
+def _folder(name: bytes) -> bytes:
+    return b"/share/" + name
 
 
 def _paths(journal: Journal) -> list[bytes]:
-    return [folder.path for folder in journal.folders()]
+    return journal.folders()
 
 
 def test_records_outlive_the_process(database: Database, folder: Path) -> None:
@@ -191,7 +191,7 @@ IMPOSSIBLE = {
     "built and changed": {"stage": Stage.STAGING, "change": HideTree(Inode("3", 0))},
     "changed by nothing": {"stage": Stage.CHANGING, "change": None},
     "a swap of one name": {"change": SwapIn(Inode("3", 0))},
-    "a removal of two names": {"destination": Side("/share/y", "/share", "2")},
+    "a removal of two names": {"destination": Side("/share/y")},
     "a file that returns": {"stage": Stage.RETURNING, "change": Unlink(Inode("3", 0))},
     "an outcome too early": {"status": 204},
     "a finding too early": {"finding": "NOTHING"},
@@ -220,7 +220,7 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.kind)
 def test_each_kind_of_change_comes_back(database: Database, change: Change) -> None:
     """With exactly its fields."""
-    destination = Side("/share/y", "/share", "2") if change.has_destination else None
+    destination = Side("/share/y") if change.has_destination else None
     record = replace(_record("1", "/share/x"), change=change, destination=destination)
     journal = Journal(database)
     journal.write(record, durable=False)
@@ -279,7 +279,7 @@ def test_records_of_before_are_read(
     ((record,), unreadable) = journal.records()
     assert unreadable == []
     assert record.change == change
-    assert (record.owner, record.source.path) == ("ann", "/share/t")
+    assert (record.owner, record.source.path) == ("ann", "/paths/share/t")
 
 
 def test_a_record_that_cannot_be_read_stops_no_other(database: Database) -> None:

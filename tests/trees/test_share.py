@@ -23,17 +23,17 @@ def test_an_entry_tells_what_is_there(world: Any) -> None:
             kinds[path] = entry.kind
     assert kinds == {"d/f": Kind.FILE, "d": Kind.COLLECTION, "p": Kind.SPECIAL, "d/none": None}
     with world.entry("d/f") as entry:
-        assert entry.path == os.fsencode(os.path.realpath(world.folder)) + b"/d/f"
+        assert entry.key == os.fsencode(os.path.realpath(world.folder)) + b"/d/f"
         assert not entry.is_root
 
 
 def test_the_root_is_an_entry(world: Any) -> None:
-    """The share's root has no segments, the name '.', and the share's own path."""
+    """The share's root has no segments, the name '.', and the share's own key."""
     with world.entry("") as entry:
         assert entry.is_root
         assert entry.name == "."
         assert entry.kind is Kind.COLLECTION
-        assert entry.path == os.fsencode(os.path.realpath(world.folder))
+        assert entry.key == os.fsencode(os.path.realpath(world.folder))
 
 
 def test_missing_and_wrong_parents(world: Any) -> None:

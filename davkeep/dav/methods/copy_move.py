@@ -216,6 +216,6 @@ def _forget_failed(site: Site, destination: Entry) -> None:
     """
     try:
         if destination.share.root.is_there():
-            site.stored.forget_vanished(destination.path)
+            site.stored.forget_vanished(destination.key)
     except StoreError as error:
         _log.error("properties of members that could not be copied stay for now: %s", error)

@@ -41,9 +41,9 @@ def lock(site: Site, request: Request) -> Reply:
 def _refresh(site: Site, request: Request) -> Answer:
     """Give the lock whose token the If field submits its time again (RFC 4918 9.10.2)."""
     with request.share.existing(request.segments) as entry:
-        path, status = entry.path, entry.find()
+        key, status = entry.key, entry.find()
     check_conditions(site, request, status)
-    for known in site.locks.covering(path):
+    for known in site.locks.covering(key):
         if known.token in request.tokens and known.principal == request.user:
             refreshed = site.locks.refresh(known.token, timeout_of(request))
             if refreshed is not None:
@@ -73,7 +73,7 @@ def _acquire(site: Site, request: Request, wish: etree._Element) -> Answer:
         check_conditions(site, request, status)
         if status is None:
             LockCheck(site, request).membership(entry)
-            site.stored.forget_predecessor(entry.path)
+            site.stored.forget_predecessor(entry.key)
             with site.uploading(entry):
                 made = _granted(request, entry, acquire, is_collection=False)
                 _make_file(site, entry, made)
@@ -94,7 +94,7 @@ def _granted(
 ) -> Lock:
     href = request.share.href(request.segments, is_collection)
     try:
-        return acquire(entry.path, url=href)
+        return acquire(entry.key, url=href)
     except LockConflict as conflict:
         hrefs = list(dict.fromkeys(each.url for each in conflict.locks))
         raise Failure(423, condition="no-conflicting-lock", hrefs=hrefs) from None

@@ -29,7 +29,7 @@ def _make(site: Site, request: Request) -> Answer:
         if status is not None:
             raise _taken()
         LockCheck(site, request).creation(entry)
-        site.stored.forget_predecessor(entry.path)
+        site.stored.forget_predecessor(entry.key)
         try:
             make_collection(entry, site.configuration.davkeep.fsync)
         except FileExistsError:

@@ -116,7 +116,7 @@ def _apply(site: Site, entry: Entry, changes: dict[str, etree._Element | None]) 
     removed = [name for name, value in changes.items() if value is None]
     seconds = None if modified is None else parse_http_date(modified.text)
     with site.database.transaction():
-        site.properties.change(entry.path, stored, removed)
+        site.properties.change(entry.key, stored, removed)
         if seconds is not None:
             _set_modified(entry, seconds)
 

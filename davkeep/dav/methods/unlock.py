@@ -13,9 +13,9 @@ def unlock(site: Site, request: Request) -> Answer:
     request.writable_share()
     token = parse_lock_token(request.field("Lock-Token"))
     with request.share.existing(request.segments) as entry:
-        path, status = entry.path, entry.find()
+        key, status = entry.key, entry.find()
     check_conditions(site, request, status)
-    lock = next((lock for lock in site.locks.covering(path) if lock.token == token), None)
+    lock = next((lock for lock in site.locks.covering(key) if lock.token == token), None)
     if lock is None:
         raise Failure(409, condition="lock-token-matches-request-uri")
     if lock.principal != request.user:

@@ -39,7 +39,7 @@ class Along:
         """``source``: the collection, which nobody else changes (it is reserved)."""
         self._uploads = uploads
         self._stored = stored
-        self._path = source.path
+        self._key = source.key
         self._control = replace(control, progress=Progress())
         #: The names of those that are held for the MOVE.
         self._held: list[str] = []
@@ -51,7 +51,7 @@ class Along:
 
     def steps(self, source_fd: int, target_fd: int) -> Blocks:
         """Do it. Raises DestinationError; what cannot be read is left to go with its collection."""
-        for row in self._stored.below(self._path):
+        for row in self._stored.below(self._key):
             try:
                 yield from self._one(row, source_fd, target_fd)
             except DestinationError:
@@ -60,7 +60,7 @@ class Along:
                 _log.warning("an upload does not go along with its collection: %s", error)
 
     def _one(self, row: StoredUpload, source_fd: int, target_fd: int) -> Blocks:
-        way = os.path.dirname(row.path)[len(self._path) + 1 :].split(b"/")
+        way = os.path.dirname(row.path)[len(self._key) + 1 :].split(b"/")
         with _down(source_fd, way) as folder_fd, _down(target_fd, way) as target_folder_fd:
             # Its client is told to go on with the next part, which has to wait for the MOVE.
             self._held.append(row.name)

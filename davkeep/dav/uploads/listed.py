@@ -8,7 +8,6 @@ from davkeep.dav.shares import Shares
 from davkeep.dav.uploads.address import upload_url
 from davkeep.dav.uploads.standing import Owner, Unfinished
 from davkeep.dav.uploads.uploads import Uploads
-from davkeep.store.subtrees import subtree
 from davkeep.words.urls import Segments, quote_path
 
 #: Whether what belongs to an owner may be seen.
@@ -48,15 +47,14 @@ class Listed:
             "left": int(upload.standing.left),
         }
 
-    def _target(self, path: bytes) -> Segments | None:
-        """The URL path of what has a real path; None if its share is served no more.
+    def _target(self, key: bytes) -> Segments | None:
+        """The URL path of what has a key; None if its share is served no more.
 
         Of several shares in which it is, that with the deepest folder.
         """
-        roots = [(provider, provider.share.path_of(())) for provider in self._shares.visible]
-        found = [each for each in roots if subtree(each[1]).holds(path)]
+        found = [each for each in self._shares.visible if each.share.holds(key)]
         if not found:
             return None
-        provider, root = max(found, key=lambda each: len(each[1]))
-        below = os.fsdecode(path[len(root) :]).split("/")
+        provider = max(found, key=lambda each: len(each.share.prefix))
+        below = os.fsdecode(key[len(provider.share.prefix) :]).split("/")
         return provider.segments + tuple(filter(None, below))

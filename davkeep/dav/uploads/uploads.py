@@ -6,14 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack, suppress
 from secrets import token_hex
 
-from davkeep.dav.uploads.hidden import (
-    arrived_of,
-    has_vanished,
-    is_spent,
-    make_hidden,
-    open_hidden,
-    remove_hidden,
-)
+from davkeep.dav.uploads.hidden import Hidden
 from davkeep.dav.uploads.standing import Owner, Standing, Unfinished, mismatch, refused
 from davkeep.dav.uploads.tenure import Tenure
 from davkeep.dav.uploads.transfer import Transfer
@@ -23,6 +16,7 @@ from davkeep.store.subtrees import subtree
 from davkeep.store.uploads import StoredUpload
 from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.trees.partial import Partial
+from davkeep.trees.roots import Roots
 from davkeep.trees.share import Entry
 from davkeep.words.content_range import ContentRange
 from davkeep.words.failure import Failure
@@ -48,12 +42,16 @@ class Uploads:
         self,
         stored: StoredUploads,
         prefix: str,
+        roots: Roots,
         *,
         spool: str | None = None,
         now: Callable[[], float],
     ) -> None:
-        """``prefix``: what the names of hidden files begin with; ``now``: seconds of the epoch."""
+        """``prefix``: what the names of hidden files begin with; ``roots``: of all shares; ``now``:
+        seconds of the epoch.
+        """
         self._stored = stored
+        self._hidden = Hidden(roots)
         self._prefix = prefix
         self._spool = None if spool is None else os.fsencode(os.path.realpath(spool))
         self._now = now
@@ -75,7 +73,7 @@ class Uploads:
         423 while the upload is being stored; DestinationError where nothing can be staged.
         """
         while True:
-            row = self._stored.find(entry.path, *owner)
+            row = self._stored.find(entry.key, *owner)
             name = self._prefix + token_hex(16) if row is None else row.name
             with self._turns.at(name):
                 if row is None:
@@ -87,7 +85,7 @@ class Uploads:
 
     def standing(self, entry: Entry, owner: Owner) -> Standing | None:
         """How far the upload of ``owner`` is; None if there is none."""
-        found = self._stored.find(entry.path, *owner)
+        found = self._stored.find(entry.key, *owner)
         if found is None:
             return None
         with self._turns.at(found.name):
@@ -107,7 +105,7 @@ class Uploads:
 
     def abandon(self, entry: Entry, owner: Owner) -> bool:
         """Drop the upload of ``owner``; False if there is none. 423 while it is being stored."""
-        found = self._stored.find(entry.path, *owner)
+        found = self._stored.find(entry.key, *owner)
         return found is not None and self._abandon(found.name)
 
     def keep(self, transfer: Transfer, *, durable: bool) -> None:
@@ -153,8 +151,7 @@ class Uploads:
         try:
             below = [subtree(root) for root in roots]
             for row in [] if self._is_closed else self._stored.hidden():
-                is_homeless = os.path.dirname(row.path) == b"/"
-                if is_homeless or any(tree.holds(row.path) for tree in below):
+                if row.is_homeless or any(tree.holds(row.path) for tree in below):
                     self._swept(row.name)
         except StoreError as error:
             _log.error("uploads into collections that are gone are kept for now: %s", error)
@@ -190,12 +187,12 @@ class Uploads:
         if part.first:
             raise refused("Nothing of this upload has arrived.", 0, None)
         now = self._now()
-        row = StoredUpload(name, entry.path, *owner, part.total, self._spool, None, now, now)
+        row = StoredUpload(name, entry.key, *owner, part.total, self._spool, None, now, now)
         if not self._stored.add(row):
             return None
         with ExitStack() as undo:
             undo.callback(self._remove, row)
-            made = undo.enter_context(make_hidden(entry, row))
+            made = undo.enter_context(self._hidden.make(entry, row))
             self._stored.made(name, made.inode)
             undo.pop_all()
         return self._entered(name, made, part)
@@ -203,7 +200,7 @@ class Uploads:
     def _gone_on(self, name: str, entry: Entry, part: ContentRange) -> Transfer | None:
         """Go on with an upload; None if it is gone, or goes for a new one to begin."""
         row = self._stored.get(name)
-        if row is None or row.path != entry.path:
+        if row is None or row.path != entry.key:
             return None
         opened = None if self._is_old(row) else self._taken(entry, row)
         if opened is None:
@@ -300,7 +297,7 @@ class Uploads:
 
     def _opened(self, entry: Entry, row: StoredUpload) -> Partial | None:
         """The hidden file; None if that is not there."""
-        opened = open_hidden(entry, row)
+        opened = self._hidden.open(entry, row)
         if opened is not None:
             opened.limit = self._limits.get(row.name)
         return opened
@@ -346,10 +343,10 @@ class Uploads:
             row = self._stored.get(name)
             if row is None or name in self._busy:
                 return False
-            if is_spent(row):
+            if self._hidden.is_spent(row):
                 self._remove(row)
                 return True
-            arrived = arrived_of(row)
+            arrived = self._hidden.arrived_of(row)
             if arrived is not None and arrived != row.arrived:
                 self._stored.found(name, arrived)
             return False
@@ -362,7 +359,7 @@ class Uploads:
 
     def _sweep(self, row: StoredUpload) -> bool:
         """Remove it if it is over, or its collection is; return whether it was."""
-        if not (row.is_over or (row.is_hidden and has_vanished(row))):
+        if not (row.is_over or (row.is_hidden and self._hidden.has_vanished(row))):
             return False
         try:
             self._close(row.name)
@@ -383,7 +380,7 @@ class Uploads:
         """The file first: none is ever without its row. What is refused is done again by a sweep,
         and nobody finds the upload any more. Raises StoreError.
         """
-        is_removed = remove_hidden(row)
+        is_removed = self._hidden.remove(row)
         self._limits.pop(row.name, None)
         if is_removed:
             self._stored.remove(row.name)

@@ -18,7 +18,7 @@ from davkeep.store.journal import Journal
 from davkeep.store.record import Record, Side, Stage
 from davkeep.trees.changes import Change, HideTree, MoveAcross, Standing
 from davkeep.trees.names import GONE, OLD, Name
-from davkeep.trees.place import Place, place_at
+from davkeep.trees.place import Place
 from davkeep.trees.purge import purge, purge_in_sight
 from davkeep.trees.remains import number, open_folder
 from davkeep.trees.steps import Control
@@ -63,7 +63,8 @@ class Case:
 
     def places(self) -> Sequence[Place]:
         """The trees that it is about."""
-        return [place_at(side.path) for side in self._sides]
+        located = [self._stored.roots.locate(side.key) for side in self._sides]
+        return [each.place for each in located if each is not None]
 
     # Settling
 
@@ -131,19 +132,19 @@ class Case:
         return self._took_effect(names)
 
     def _partly(self, _: Names) -> Finding:
-        self._stored.forget_vanished(_path(self.record.source))
+        self._stored.forget_vanished(self.record.source.key)
         return self._write(Stage.UNDONE, Finding.SOME)
 
     def _unknown(self, names: Names) -> Finding:
         self._change.rescue(names)
         if not self._change.has_destination:
-            self._stored.forget_vanished(_path(self.record.source))
+            self._stored.forget_vanished(self.record.source.key)
         return self._write(Stage.UNKNOWN, Finding.UNCLEAR)
 
     def _took_effect(self, names: Names) -> Finding | None:
         """What was left to be done in sight, after an earlier start or just now."""
         if self.record.change is not None and self.record.change.is_partial:
-            self._stored.forget_vanished(_path(self.record.destination or self.record.source))
+            self._stored.forget_vanished((self.record.destination or self.record.source).key)
         if self._was_brought_back(names):
             return self._returned(names)
         if isinstance(self.record.change, MoveAcross) and self.record.change.in_place:
@@ -160,7 +161,7 @@ class Case:
         finding = Finding.RETURNED if is_back else Finding.TAKEN
         with self._stored.database.transaction():
             if is_back:
-                path = _path(self.record.source)
+                path = self.record.source.key
                 self._stored.brought_back(path, self._hidden, self.record.ended)
                 self._stored.forget_vanished(path)
             record = self._noted(Stage.UNDONE, finding, ended=())
@@ -196,11 +197,11 @@ class Case:
         return record
 
     def _change_stored(self) -> None:
-        source = _path(self.record.source)
+        source = self.record.source.key
         if self.record.destination is None:
             self._forget_source(source)
             return
-        destination = _path(self.record.destination)
+        destination = self.record.destination.key
         if self.record.method == "MOVE":
             self._stored.moved(source, destination)
             self._journal.follow(source, destination)
@@ -224,7 +225,7 @@ class Case:
             if number(names.source) is not None:
                 _log.error("what is left of %s cannot be removed", self.record.source_url)
         names.flush(names.source)
-        self._stored.forget_vanished(_path(self.record.source))
+        self._stored.forget_vanished(self.record.source.key)
         record = replace(self.record, change=replace(change, in_place=False))
         self._journal.write(record, durable=True)
         self.record = record
@@ -297,13 +298,26 @@ class Case:
         """Its names in directories that are open meanwhile. Raises ShareAbsentError."""
         self._follow()
         sides = self._at_stake(self.record.source, self.record.destination)
-        if not all(side.is_there() for side in sides if side is not None):
+        if not all(self._stored.roots.is_there(side.key) for side in sides if side is not None):
             raise ShareAbsentError
         with ExitStack() as opened:
-            found = [None if side is None else _opened(side, opened) for side in sides]
+            found = [None if side is None else self._opened(side, opened) for side in sides]
             destination = found[-1] if self.record.destination is not None else None
             source = found[0] if sides[0] is self.record.source else None
             yield Names(self.record.staging, source, destination, self._fsync)
+
+    def _opened(self, side: Side, opened: ExitStack) -> Name | None:
+        """A name in its directory; None if that is gone, with all that was hidden in it."""
+        located = self._stored.roots.locate(side.key)
+        if located is None:
+            raise ShareAbsentError
+        folder, name = os.path.split(located.path)
+        try:
+            fd = open_folder(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        opened.callback(os.close, fd)
+        return fd, os.fsdecode(name)
 
     def _at_stake(self, source: _T, destination: _T) -> list[_T]:
         """Those of the two whose names this is about: what is only read may be away."""
@@ -333,7 +347,7 @@ class Case:
 
     @property
     def _hidden(self) -> bytes:
-        folder = os.path.dirname(_path(self.record.source))
+        folder = os.path.dirname(self.record.source.key)
         return os.path.join(folder, os.fsencode(self.record.staging))
 
 
@@ -356,21 +370,6 @@ _STANDING: Mapping[Standing, Callable[[Case, Names], Finding | None]] = {
 }
 
 
-def _path(side: Side) -> bytes:
-    return os.fsencode(side.path)
-
-
 def _is_other(source: Name | None, change: MoveAcross) -> bool:
     """Whether something is at the source of a MOVE that is not what was moved."""
     return number(source) not in (None, change.source.number)
-
-
-def _opened(side: Side, opened: ExitStack) -> Name | None:
-    """A name in its directory; None if that is gone, with all that was hidden in it."""
-    folder, name = os.path.split(side.path)
-    try:
-        fd = open_folder(os.fsencode(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    opened.callback(os.close, fd)
-    return fd, name

@@ -12,8 +12,7 @@ from collections.abc import Collection, Generator, Iterable
 
 from davkeep.operations.stored import Stored
 from davkeep.store.database import StoreError
-from davkeep.store.journal import Folder, Journal
-from davkeep.store.record import is_share
+from davkeep.store.journal import Journal
 from davkeep.store.uploads import StoredUpload
 from davkeep.trees.closing import Closing
 from davkeep.trees.names import Name
@@ -36,7 +35,7 @@ class Uploads(Closing):
         self._ranged: list[StoredUpload] = []
         self._found: list[Name] = []
         self._opened: list[int] = []
-        self._searched: list[Folder] = []
+        self._searched: list[bytes] = []
 
     @property
     def count(self) -> int:
@@ -53,40 +52,41 @@ class Uploads(Closing):
             if self._search(folder, recorded):
                 self._searched.append(folder)
         if spool is not None:
-            self._look_into(os.fsencode(os.path.realpath(spool)), recorded)
+            self._look_into(os.fsencode(os.path.realpath(spool)), None, recorded)
 
-    def _kept_in(self, path: bytes, folder_fd: int) -> set[str]:
+    def _kept_in(self, path: bytes, key: bytes | None, folder_fd: int) -> set[str]:
         """The names of uploads in ranges that are there to be gone on with.
 
         The file of one in a spool may be beside its target, where it was about to be stored.
         """
         kept = set()
         for row in self._ranged:
-            beside = os.path.dirname(row.path)
-            if (row.folder or beside) == path or (
-                beside == path and row.is_of(number((folder_fd, row.name)))
-            ):
+            is_beside = os.path.dirname(row.path) == key
+            is_here = is_beside if row.folder is None else row.folder == path
+            if is_here or (is_beside and row.is_of(number((folder_fd, row.name)))):
                 kept.add(row.name)
         return kept
 
-    def _search(self, folder: Folder, recorded: Collection[str]) -> bool:
+    def _search(self, key: bytes, recorded: Collection[str]) -> bool:
         """Look into one folder; False if that has to wait until its share is there."""
-        if not is_share(folder.root, folder.inode):
+        located = self._stored.roots.locate(key)
+        if located is None or not located.share.root.is_there():
+            told = key if located is None else located.path
             _log.warning(
-                "%s is not there: what was uploaded to it is looked for when it is back",
-                os.fsdecode(folder.root),
+                "the share of %s is not there: what was uploaded is looked for when it is back",
+                os.fsdecode(told),
             )
             return False
-        self._forget_locks(folder.path)
-        return self._look_into(folder.path, recorded)
+        self._forget_locks(key)
+        return self._look_into(located.path, key, recorded)
 
-    def _look_into(self, path: bytes, recorded: Collection[str]) -> bool:
+    def _look_into(self, path: bytes, key: bytes | None, recorded: Collection[str]) -> bool:
         """Note what is found; False if it cannot be looked for."""
         try:
             folder_fd = open_folder(path)
             self._opened.append(folder_fd)
             names = [(folder_fd, name) for name in own_names(folder_fd, self._instance)]
-            alive = (*recorded, *self._kept_in(path, folder_fd))
+            alive = (*recorded, *self._kept_in(path, key, folder_fd))
             found = [name for name in names if self._is_ours(name, alive)]
         except (FileNotFoundError, NotADirectoryError):
             return True
@@ -106,10 +106,10 @@ class Uploads(Closing):
             return False
         return True
 
-    def _forget_locks(self, path: bytes) -> None:
+    def _forget_locks(self, key: bytes) -> None:
         """End the locks on files that a LOCK was about to make here (RFC 4918 7.3)."""
-        for lock in self._stored.locks.below(path):
-            if os.path.dirname(lock.path) == path and not os.path.lexists(lock.path):
+        for lock in self._stored.locks.below(key):
+            if os.path.dirname(lock.path) == key and self._stored.is_gone(lock.path):
                 self._stored.locks.release(lock.token)
 
     def purge(self) -> Generator[None, None, None]:

@@ -1,0 +1,133 @@
+"""The marker in the root of a share: a hidden file that says which share it is, and whose."""
+
+import errno
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from davkeep.trees.durability import flush_directory
+
+#: Its name, which no client can reach, and no walk sees: see ``words.names.is_reserved``.
+MARKER = ".davkeep.share"
+
+#: What is read of one at most.
+MOST_BYTES = 16 * 1024
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+#: The newest form of a marker that is known here.
+_FORM = 1
+
+
+class MarkerBroken(ValueError):
+    """A marker that says nothing: somebody wrote into it, or a newer davkeep did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What it says.
+
+    `share` is a UUID, `state` the name of the instance to which the share belongs, and `folder`
+    where that keeps its state, on the machine that wrote this.
+    """
+
+    share: str
+    state: str
+    folder: str
+
+    def as_text(self) -> bytes:
+        """One line of JSON."""
+        told = {"davkeep": _FORM, "share": self.share, "state": self.state, "folder": self.folder}
+        return json.dumps(told).encode("ascii") + b"\n"
+
+    @classmethod
+    def from_text(cls, text: bytes) -> "Marker":
+        """What a text says. Raises MarkerBroken."""
+        try:
+            told = json.loads(text)
+            form = told.pop("davkeep")
+            marker = cls(**told)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise MarkerBroken(f"it cannot be read ({type(error).__name__})") from None
+        if form != _FORM:
+            raise MarkerBroken("it is of another version of davkeep")
+        if not all(isinstance(each, str) for each in told.values()):
+            raise MarkerBroken("it cannot be read")
+        if not _UUID.fullmatch(marker.share):
+            raise MarkerBroken("it names no share")
+        return marker
+
+
+def read_marker(root_fd: int) -> Marker | None:
+    """The marker in an open directory; None where there is none.
+
+    Raises MarkerBroken, and OSError for one that cannot be read. A link is not followed, and
+    nothing but a regular file is read.
+    """
+    how = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(MARKER, how, dir_fd=root_fd)
+    except FileNotFoundError:
+        return None
+    with open(fd, "rb") as file:
+        return Marker.from_text(file.read(MOST_BYTES))
+
+
+@contextmanager
+def alone_at(root_fd: int) -> Iterator[None]:
+    """Nobody else who does the same writes a marker into the open directory meanwhile.
+
+    Of two servers that begin with a share at the same moment one is the first. Where a directory
+    cannot be locked (NFS, or one that may not be read) that is left to luck.
+    """
+    fd = _locked(root_fd)
+    try:
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _locked(root_fd: int) -> int | None:
+    with ExitStack() as undo, suppress(OSError):
+        fd = os.open(f"/proc/self/fd/{root_fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        undo.callback(os.close, fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        undo.pop_all()
+        return fd
+    return None
+
+
+def write_marker(root_fd: int, marker: Marker, *, fsync: bool) -> None:
+    """Put a marker into an open directory, in the place of any other; lastingly if `fsync` is set.
+
+    To be done by who is alone there. Raises OSError, and nothing is changed then.
+    """
+    staged = f"{MARKER}.new"
+    with suppress(FileNotFoundError):
+        os.unlink(staged, dir_fd=root_fd)
+    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(staged, how, 0o644, dir_fd=root_fd)
+    try:
+        _fill(fd, marker.as_text(), fsync=fsync)
+        os.rename(staged, MARKER, src_dir_fd=root_fd, dst_dir_fd=root_fd)
+    except OSError:
+        with suppress(FileNotFoundError):
+            os.unlink(staged, dir_fd=root_fd)
+        raise
+    if fsync:
+        flush_directory(root_fd)
+
+
+def _fill(fd: int, text: bytes, *, fsync: bool) -> None:
+    try:
+        if os.write(fd, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if fsync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,45 @@
+"""From what something is known by, wherever its share may be, to where that is now."""
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from davkeep.trees.place import Place, place_at
+from davkeep.trees.share import Share
+
+
+class Located(NamedTuple):
+    """The share in which something is, and its real path there."""
+
+    share: Share
+    path: bytes
+
+    @property
+    def place(self) -> Place:
+        """As far down as there are directories now. Raises OSError."""
+        return place_at(os.fsdecode(self.path))
+
+
+class Roots:
+    """The roots of all shares that are served; see `Share.key_of` for what a key is."""
+
+    def __init__(self, shares: Sequence[Share] = ()) -> None:
+        """Of ``shares``, in any order; there may be more of them later."""
+        self._shares = shares
+
+    def locate(self, key: bytes) -> Located | None:
+        """Where the entry with a key is; None if no share that is served holds it.
+
+        Of several shares that do, in that with the deepest root. It is not looked whether anything
+        is there.
+        """
+        holding = [share for share in self._shares if share.holds(key)]
+        if not holding:
+            return None
+        share = max(holding, key=lambda each: len(each.prefix))
+        return Located(share, share.path_at(key))
+
+    def is_there(self, key: bytes) -> bool:
+        """Whether the folder of its share is there, and is that share."""
+        located = self.locate(key)
+        return located is not None and located.share.root.is_there()
