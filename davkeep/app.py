@@ -47,6 +47,7 @@ from davkeep.store.backup import BackupError
 from davkeep.store.database import Database, StateRefused, StoreError
 from davkeep.store.deliveries import Deliveries
 from davkeep.store.departed import DepartedFile
+from davkeep.store.former import Former, bring_in, take_over
 from davkeep.store.instance import instance_of
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
@@ -76,8 +77,10 @@ UPKEEP_SECONDS = 5.0
 BACKUP_PAUSE = 0.002
 
 
-def serve(configuration: Configuration) -> int:
+def serve(configuration: Configuration, former: Former | None = None) -> int:
     """Serve until SIGINT or SIGTERM, and return the exit status.
+
+    ``former``: where states may be that move into that of the configuration.
 
     Raises ConfigurationError for a state that is in use, a share or certificate that cannot be
     opened and an address that cannot be had; ThreadRefusedError if the system does not start every
@@ -90,7 +93,7 @@ def serve(configuration: Configuration) -> int:
         # What was opened is closed, also where a signal comes before there is a server to stop.
         with unwinding():
             with _state_named():
-                site = make_site(configuration, opened)
+                site = make_site(configuration, opened, former)
                 recovery = recover(site, opened)
             server = make_server(configuration, site)
             _prepare(server, configuration)
@@ -176,7 +179,9 @@ def begin_log(configuration: Configuration) -> None:
     logging.getLogger("wsgidav").setLevel(max(level, logging.WARNING))
 
 
-def make_site(configuration: Configuration, opened: ExitStack) -> Site:
+def make_site(
+    configuration: Configuration, opened: ExitStack, former: Former | None = None
+) -> Site:
     """Open the state and the shares, and start what works for requests besides the server.
 
     What was opened is closed with ``opened``. Raises StateRefused and StoreError for a state that
@@ -185,13 +190,16 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
     block = configuration.davkeep
     if block.state is None:
         raise ConfigurationError(["davkeep.state: has not been chosen"])
+    is_moved = former is not None and move_state(block.state, former, fsync=block.fsync)
     database = opened.enter_context(open_state(block.state, fsync=block.fsync))
     instance = instance_of(database)
     departed = DepartedFile(database.folder, flushes=database.flushes)
     opened.callback(departed.close)
     shares = make_shares(configuration)
     opened.callback(shares.close)
-    identify(shares, database, departed, instance)
+    if former is not None and not is_moved:
+        bring_in(database, former, [provider.share.folder for provider in shares.providers])
+    identities = identify(shares, database, departed, instance)
     roots = Roots([provider.share for provider in shares.providers])
     upkeep = start_upkeep(database, opened)
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
@@ -221,6 +229,7 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         configuration=configuration,
         shares=shares,
         database=database,
+        identities=identities,
         properties=stored.properties,
         locks=stored.locks,
         stored=stored,
@@ -235,6 +244,17 @@ def make_site(configuration: Configuration, opened: ExitStack) -> Site:
         monotonic=time.monotonic,
         now=time.time,
     )
+
+
+def move_state(folder: str, former: Former, *, fsync: bool) -> bool:
+    """Let a former state of the same roots be that in the state folder; whether that was done.
+
+    Raises StateRefused.
+    """
+    try:
+        return take_over(Path(folder), former, flushes=fsync)
+    except OSError as error:
+        raise StateRefused(f"{former.own} cannot be moved to {folder}: {error.strerror}") from error
 
 
 def open_state(folder: str, *, fsync: bool) -> Database:
@@ -293,11 +313,19 @@ def start_control(site: Site, opened: ExitStack) -> None:
         if control.is_stopped.wait(BACKUP_PAUSE):
             raise BackupError("the server stops")
 
-    control = Control(site.database.folder, {"backup": back_up})
+    def adopt(request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"share": site.identities.adopt(request["root"], request["share"])}
+        except ShareRefused as error:
+            raise Refused(str(error)) from None
+        except OSError as error:
+            raise Refused(f"{request['root']}: {error.strerror}") from None
+
+    control = Control(site.database.folder, {"backup": back_up, "adopt": adopt})
     try:
         control.start()
     except OSError as error:
-        _log.warning("no backup can be asked for while it runs: %s", error)
+        _log.warning("nothing can be asked of it by `davkeep state` while it runs: %s", error)
     opened.callback(control.stop)
 
 
@@ -360,7 +388,9 @@ def make_shares(configuration: Configuration) -> Shares:
     return shares
 
 
-def identify(shares: Shares, database: Database, departed: DepartedFile, instance: str) -> None:
+def identify(
+    shares: Shares, database: Database, departed: DepartedFile, instance: str
+) -> Identities:
     """Find out which shares these are. Raises ConfigurationError and StoreError."""
     owner = Owner(instance, os.path.realpath(database.folder))
     identities = Identities(database, departed, owner, time.time)
@@ -368,8 +398,8 @@ def identify(shares: Shares, database: Database, departed: DepartedFile, instanc
         identities.settle([provider.share for provider in shares.providers])
     except ShareRefused as error:
         url = next(each.realm for each in shares.providers if each.share.folder == error.folder)
-        message = f"provider_mapping.{url}: {error.folder}: {error}"
-        raise ConfigurationError([message]) from None
+        raise ConfigurationError([f"provider_mapping.{url}: {error}"]) from None
+    return identities
 
 
 def try_sharing(shares: Shares) -> Sharing:

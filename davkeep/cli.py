@@ -6,6 +6,7 @@ serves has no use for what asks a server.
 
 import argparse
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -121,10 +122,11 @@ def _serve(arguments: argparse.Namespace) -> int:
 
         # Only now, so that a wrong command line is answered at once.
         from davkeep.app import serve
+        from davkeep.settings.former import former_of
         from davkeep.words.threads import ThreadRefusedError
 
     try:
-        return serve(configuration)
+        return serve(configuration, former_of(configuration, os.environ))
     except ThreadRefusedError as error:
         raise CommandFailed(
             f"{error.strerror}: is a limit of processes (ulimit -u, TasksMax) or memory reached?"

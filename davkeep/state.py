@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from davkeep.control import ask
-from davkeep.settings import state_folder
+from davkeep.operations.adoption import Adoption
+from davkeep.operations.identities import Owner, ShareRefused
+from davkeep.settings import served_roots, state_folder
 from davkeep.store.backup import BackupError, back_up_closed
+from davkeep.store.database import Database
 from davkeep.store.errors import StateRefused
+from davkeep.store.files import DATABASE, size_of
+from davkeep.store.instance import instance_of
+from davkeep.terminal import output
 from davkeep.terminal.signals import unwinding
+from davkeep.trees.share import Share
 from davkeep.words.command_failed import REFUSED, CommandFailed
 
 
@@ -40,8 +47,20 @@ def _add_backup(backup: argparse.ArgumentParser) -> None:
     backup.set_defaults(run_subcommand=_backup)
 
 
+def _add_adopt(adopt: argparse.ArgumentParser) -> None:
+    adopt.description = (
+        "Let folders be shares of this state, where a start would not decide that by itself."
+    )
+    adopt.add_argument(
+        "root", nargs="*", metavar="ROOT", help="a folder (default: those of the configuration)"
+    )
+    adopt.add_argument("--share", metavar="SHARE", help="which share the one ROOT is, by its UUID")
+    adopt.set_defaults(run_subcommand=_adopt)
+
+
 #: By their names.
 SUBCOMMANDS: Mapping[str, _Subcommand] = {
+    "adopt": _Subcommand("let folders be shares of this state", _add_adopt),
     "backup": _Subcommand("copy the database into a file", _add_backup),
 }
 
@@ -58,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandFailed(str(error), status=REFUSED) from None
     except BackupError as error:
         raise CommandFailed(str(error)) from None
+    except ShareRefused as error:
+        raise CommandFailed(str(error), status=REFUSED) from None
     except OSError as error:
         raise CommandFailed(f"{folder}: {error.strerror or error}") from None
     return 0
@@ -72,3 +93,30 @@ def _backup(folder: Path, arguments: argparse.Namespace) -> None:
             back_up_closed(folder, Path(file))
     elif "error" in answer:
         raise CommandFailed(str(answer["error"]))
+
+
+def _adopt(folder: Path, arguments: argparse.Namespace) -> None:
+    roots = [os.path.realpath(each) for each in arguments.root or served_roots(arguments.config)]
+    if arguments.share is not None and len(roots) != 1:
+        raise CommandFailed("--share takes one ROOT", status=REFUSED)
+    for root in roots:
+        output.show(f"{root} is the share {_adopted(folder, root, arguments.share)}")
+
+
+def _adopted(folder: Path, root: str, wanted: str | None) -> str:
+    """The UUID of the share that a root is from now on."""
+    answer = ask(folder, "adopt", root=root, share=wanted)
+    if answer is None:
+        return _adopted_by_closed(folder, root, wanted)
+    if "error" in answer:
+        raise CommandFailed(str(answer["error"]))
+    return str(answer["share"])
+
+
+def _adopted_by_closed(folder: Path, root: str, wanted: str | None) -> str:
+    """The same, where no server works with the state."""
+    if not size_of(folder / DATABASE):
+        raise CommandFailed(f"{folder} holds no database", status=REFUSED)
+    with Database(folder) as database:
+        owner = Owner(instance_of(database), os.path.realpath(folder))
+        return Adoption(database, owner).adopt(Share(root), wanted)

@@ -13,6 +13,7 @@ from davkeep.dav.sharing import Sharing
 from davkeep.dav.uploads.uploads import Uploads
 from davkeep.keepalive import Facts, Plan
 from davkeep.operations import Account, Books, Mode, Operation, Page, Registry, Stored
+from davkeep.operations.identities import Identities
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database, StoreError
 from davkeep.store.journal import Journal
@@ -40,6 +41,8 @@ class Site:
     configuration: Configuration
     shares: Shares
     database: Database
+    #: Which share each root is.
+    identities: Identities
     properties: DeadProperties
     locks: Locks
     #: All that is stored about trees, as one.

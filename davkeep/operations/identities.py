@@ -2,17 +2,22 @@
 
 import logging
 import os
-import threading
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
+from davkeep.operations.marking import Marking, mark
 from davkeep.store.database import Database
 from davkeep.store.departed import DepartedFile
+from davkeep.store.files import is_in_use
 from davkeep.store.rekey import is_anything_below, rekey
 from davkeep.store.shares import KnownShare, KnownShares
 from davkeep.store.subtrees import FORMER, former_key
+from davkeep.store.uploads import Uploads
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.identity import identity_of
 from davkeep.trees.marker import (
@@ -20,20 +25,17 @@ from davkeep.trees.marker import (
     Marker,
     MarkerBroken,
     alone_at,
+    marker_if_any,
     read_marker,
     write_marker,
 )
 from davkeep.trees.place import PASS, Identity
 from davkeep.trees.share import Share
-from davkeep.words.threads import ThreadRefusedError, start_brief
 
 _log = logging.getLogger("davkeep.operations")
 
 #: Seconds after which it is noted again that a share was served.
 SEEN_AGAIN = 86_400.0
-
-#: Seconds that a start waits for a marker to be written.
-PATIENCE = 2.0
 
 _ADOPT = "`davkeep state adopt`"
 
@@ -41,12 +43,12 @@ _ADOPT = "`davkeep state adopt`"
 class ShareRefused(Exception):
     """A folder is not served, for what is stored might belong to another one.
 
-    Its text is one line and says what to do. ``folder`` is the real path of the root.
+    Its text is one line, begins with ``folder``, the real path of the root, and says what to do.
     """
 
     def __init__(self, folder: str, why: str) -> None:
         """Say so."""
-        super().__init__(why)
+        super().__init__(f"{folder}: {why}")
         self.folder = folder
 
 
@@ -76,8 +78,11 @@ class Identities:
         self._database = database
         self._departed = departed
         self._known = KnownShares(database)
+        self._uploads = Uploads(database)
         self._owner = owner
         self._now = now
+        #: Those that are served, by the real paths of their roots.
+        self._recognitions: dict[str, _Recognition] = {}
 
     def settle(self, shares: Sequence[Share]) -> None:
         """Identify all of them, before anything is served.
@@ -93,7 +98,9 @@ class Identities:
         for share in shares:
             each = found[share.root.identities[-1]]
             share.prefix = each.prefix
-            share.root.recognise = _Recognition(self, share, each).looks_right
+            recognition = _Recognition(self, share, each)
+            share.root.recognise = recognition.looks_right
+            self._recognitions[share.folder] = recognition
         self._tell_of_others(known, found.values())
 
     def _found(
@@ -113,7 +120,10 @@ class Identities:
             try:
                 return _Look(share, read_marker(fd), Fingerprint.of(fd))
             except MarkerBroken as error:
-                raise ShareRefused(share.folder, f"{MARKER} in it says nothing: {error}") from None
+                raise ShareRefused(
+                    share.folder,
+                    f"{MARKER} in it says nothing: {error}. Say which share this is with {_ADOPT}",
+                ) from None
 
     def _identified(
         self, look: "_Look", known: Mapping[str, KnownShare], found: Iterable[KnownShare]
@@ -132,10 +142,11 @@ class Identities:
     def _refuse_foreign(self, share: Share, marker: Marker) -> None:
         """Refuse a share of another state, unless nothing that others store can be harmed here."""
         if marker.state != self._owner.state and not share.readonly:
+            refuse_living(share, marker, self._owner)
             raise ShareRefused(
                 share.folder,
-                f"it belongs to the state {marker.state} in {marker.folder}. End the server that"
-                f" works with that, and take the share over with {_ADOPT}",
+                f"it belongs to the state {marker.state} in {marker.folder}, with which no server"
+                f" works. Take it over with {_ADOPT}",
             )
 
     def _known_again(self, look: "_Look", known: Mapping[str, KnownShare]) -> str | None:
@@ -167,8 +178,8 @@ class Identities:
         """
         if look.share.readonly:
             return marker.share
-        marking = _Marking(look, marker, fsync=self._database.flushes)
-        marking.begin()
+        marking = Marking(look.share, marker, fsync=self._database.flushes)
+        marking.begin(is_needed=not look.fingerprint.is_whole)
         other = marking.wait()
         if other is None:
             return marker.share
@@ -184,8 +195,19 @@ class Identities:
             return False
         _log.warning("%s is another folder than before, and begins anew", share.folder)
         if not share.readonly:
-            _write(share, fd, self._marker(known.share), fsync=self._database.flushes)
+            mark(share, fd, self._marker(known.share), fsync=self._database.flushes)
         return True
+
+    def adopt(self, root: str, wanted: str | None = None) -> str:
+        """Let the directory that is there now, the real path ``root``, be the share that is served
+        from there, which has to be the one ``wanted``; return its UUID.
+
+        Raises ShareRefused, and OSError for a directory that cannot be marked.
+        """
+        recognition = self._recognitions.get(root)
+        if recognition is None or wanted not in (None, recognition.share):
+            raise ShareRefused(root, "it is not served as that: stop the server first")
+        return recognition.adopt(self._marker(recognition.share), fsync=self._database.flushes)
 
     def _note(self, found: KnownShare) -> None:
         """Let what is stored about a share have its keys of today, and remember where it was."""
@@ -197,6 +219,8 @@ class Identities:
                 self._rekey(former_key(os.fsencode(found.root)), found.prefix)
             elif before.prefix != found.prefix:
                 self._rekey(before.prefix, found.prefix)
+            if before is not None and before.fingerprint != found.fingerprint:
+                self._uploads.found_again(found.prefix, partial(_inode_in, found))
             self._known.put(found)
 
     def _rekey(self, old: bytes, new: bytes) -> None:
@@ -211,55 +235,6 @@ class Identities:
                 _log.warning("%s is not served; what is stored about it is kept", each.root)
         if is_anything_below(self._database, FORMER):
             _log.warning("what is stored about folders that are not served is kept")
-
-
-class _Marking:
-    """The writing of a marker, in a thread of its own."""
-
-    def __init__(self, look: "_Look", marker: Marker, *, fsync: bool) -> None:
-        self._look = look
-        self._marker = marker
-        self._fsync = fsync
-        self._other: Marker | None = None
-        self._is_over = threading.Event()
-
-    def begin(self) -> None:
-        """Begin it."""
-        try:
-            start_brief(self._mark, "davkeep-marking")
-        except ThreadRefusedError:
-            self._mark()
-
-    def wait(self) -> Marker | None:
-        """Wait for it for a moment; return the marker that was there already, if there was."""
-        if not self._is_over.wait(PATIENCE):
-            _log.warning("%s does not answer; it is marked when it does", self._look.share.folder)
-        return self._other
-
-    def _mark(self) -> None:
-        share = self._look.share
-        try:
-            with share.root.opened() as fd, alone_at(fd):
-                self._other = read_marker(fd)
-                if self._other is None and not (
-                    _write(share, fd, self._marker, fsync=self._fsync)
-                    or self._look.fingerprint.is_whole
-                ):
-                    _log.warning("nothing tells %s from another folder there", share.folder)
-        except OSError as error:
-            _log.warning("%s cannot be marked: %s", share.folder, error.strerror)
-        finally:
-            self._is_over.set()
-
-
-def _write(share: Share, fd: int, marker: Marker, *, fsync: bool) -> bool:
-    """Mark a root; False if it cannot be."""
-    try:
-        write_marker(fd, marker, fsync=fsync)
-    except OSError as error:
-        _log.warning("%s cannot be marked as a share: %s", share.folder, error.strerror)
-        return False
-    return True
 
 
 class _Recognition:
@@ -282,6 +257,28 @@ class _Recognition:
             return True
         return self._identities.begin_anew(self._share, self._known, fd)
 
+    @property
+    def share(self) -> str:
+        """The UUID of the share."""
+        return self._known.share
+
+    def adopt(self, marker: Marker, *, fsync: bool) -> str:
+        """Mark what is there now. Raises ShareRefused for what is marked already, and OSError."""
+        with ExitStack() as opened:
+            fd = os.open(self._share.folder, PASS)
+            opened.callback(os.close, fd)
+            opened.enter_context(alone_at(fd))
+            before = marker_if_any(fd)
+            if before is None:
+                write_marker(fd, marker, fsync=fsync)
+            elif before != marker:
+                raise ShareRefused(
+                    self._share.folder,
+                    f"it is marked as the share {before.share} of the state {before.state}: stop"
+                    f" the server first",
+                )
+        return marker.share
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -297,6 +294,15 @@ def _is_known(before: KnownShare, found: KnownShare) -> bool:
     return found.seen - before.seen < SEEN_AGAIN and replace(before, seen=found.seen) == found
 
 
+def _inode_in(share: KnownShare, key: bytes) -> str | None:
+    """The inode number of what has a key in a share, as text; None if there is no such file."""
+    with suppress(OSError):
+        path = os.fsencode(share.root) + key[len(share.prefix) :]
+        status = os.lstat(path)
+        return str(status.st_ino) if stat.S_ISREG(status.st_mode) else None
+    return None
+
+
 def _refuse_copy(
     look: _Look,
     marker: Marker,
@@ -306,7 +312,8 @@ def _refuse_copy(
     """Refuse a root whose marker is in another one as well: one was copied with all it holds."""
     same = [each.root for each in found if each.share == marker.share]
     before = known.get(marker.share)
-    if before is not None and before.root != look.share.folder and _has(before.root, look):
+    own = look.share.root.identities[-1]
+    if before is not None and is_marked_as(before.root, marker.share, other_than=own):
         same.append(before.root)
     if same:
         raise ShareRefused(
@@ -316,14 +323,25 @@ def _refuse_copy(
         )
 
 
-def _has(root: str, look: _Look) -> bool:
-    """Whether another directory than the one that was looked at has the same marker."""
-    with suppress(OSError, MarkerBroken), ExitStack() as opened:
+def is_marked_as(root: str, share: str, *, other_than: Identity) -> bool:
+    """Whether a directory is marked as a share, and another one than that."""
+    with suppress(OSError), ExitStack() as opened:
         fd = os.open(root, PASS)
         opened.callback(os.close, fd)
-        is_other = identity_of(os.fstat(fd)) != look.share.root.identities[-1]
-        return is_other and read_marker(fd) == look.marker
+        marker = marker_if_any(fd)
+        is_other = identity_of(os.fstat(fd)) != other_than
+        return is_other and marker is not None and marker.share == share
     return False
+
+
+def refuse_living(share: Share, marker: Marker, owner: Owner) -> None:
+    """Refuse a share while a server works with the state to which its marker says it belongs."""
+    # What was in our own folder is there no more, and the lock is ours.
+    if marker.folder != owner.folder and is_in_use(Path(marker.folder)):
+        raise ShareRefused(
+            share.folder,
+            f"it is served with the state {marker.state} in {marker.folder}: end that server first",
+        )
 
 
 def _prefix(share: Share, found: Mapping[Identity, KnownShare]) -> bytes:

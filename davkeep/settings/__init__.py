@@ -4,6 +4,6 @@ Only here is the configuration read from a disk. What comes out has absolute pat
 least one share, somebody who may come in, and the folder of the state.
 """
 
-from davkeep.settings.load import Overrides, load, read, state_folder
+from davkeep.settings.load import Overrides, load, read, served_roots, state_folder
 
-__all__ = ["Overrides", "load", "read", "state_folder"]
+__all__ = ["Overrides", "load", "read", "served_roots", "state_folder"]

@@ -57,10 +57,19 @@ def state_folder(path: str | None = None, *, environ: Mapping[str, str] = os.env
 
     Nothing is looked for or made. Raises ConfigurationError.
     """
+    return state.folder_of(_from_file(path), environ)
+
+
+def served_roots(path: str | None = None, *, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The real paths of what is served by the configuration file `path`, or without one.
+
+    Nothing is made. Raises ConfigurationError.
+    """
     configuration = _from_file(path)
-    if not (configuration.davkeep.state or configuration.provider_mapping):
-        configuration = _sharing(configuration, sample.place(None, environ))
-    return state.folder_of(configuration, environ)
+    if not configuration.provider_mapping:
+        own_copy = sample.place(configuration.davkeep.state, environ)
+        configuration = _sharing(configuration, own_copy)
+    return state.roots_of(configuration)
 
 
 def read(path: str | None) -> Configuration:

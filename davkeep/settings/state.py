@@ -1,6 +1,5 @@
 """Where the database lives: where the configuration says, else below the XDG state folder."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 
@@ -9,8 +8,9 @@ from davkeep.store.files import DATABASE
 from davkeep.words.configuration import Configuration, ConfigurationError
 from davkeep.words.names import is_reserved
 
-#: Hexadecimal digits of a folder's name: 64 bits tell apart the sets of roots of one user.
-DIGITS = 16
+#: The folder of the state, below that of everything of ours. In a share, such as the user's home,
+#: the reserved name keeps clients away from it.
+NAME = ".davkeep-state"
 
 
 def home(environ: Mapping[str, str]) -> str:
@@ -27,7 +27,7 @@ def placed(configuration: Configuration, environ: Mapping[str, str]) -> Configur
 
     Raises ConfigurationError if it cannot be made there, or if clients would see it in a share.
     """
-    roots, folder = _roots(configuration), folder_of(configuration, environ)
+    roots, folder = roots_of(configuration), folder_of(configuration, environ)
     if _is_shown(folder, roots):
         raise _unusable(folder, "lies inside a share; its name there has to begin with .davkeep")
     if not _can_be_made(folder):
@@ -39,19 +39,17 @@ def placed(configuration: Configuration, environ: Mapping[str, str]) -> Configur
 
 def folder_of(configuration: Configuration, environ: Mapping[str, str]) -> str:
     """The state folder of a configuration, whether it can be used or not."""
-    return configuration.davkeep.state or _default(_roots(configuration), environ)
+    return configuration.davkeep.state or default_of(environ)
 
 
-def _roots(configuration: Configuration) -> list[str]:
+def default_of(environ: Mapping[str, str]) -> str:
+    """The state folder of who names none, whatever is served."""
+    return os.path.join(home(environ), "davkeep", NAME)
+
+
+def roots_of(configuration: Configuration) -> list[str]:
+    """The real paths of what is served."""
     return [os.path.realpath(share.root) for share in configuration.provider_mapping.values()]
-
-
-def _default(roots: Iterable[str], environ: Mapping[str, str]) -> str:
-    joined = b"\0".join(sorted({os.fsencode(root) for root in roots}))
-    name = hashlib.sha256(joined).hexdigest()[:DIGITS]
-    folder = os.path.join(home(environ), "davkeep", name)
-    # Inside a share, such as the user's home, a reserved name keeps clients away from it.
-    return os.path.join(home(environ), ".davkeep", name) if _is_shown(folder, roots) else folder
 
 
 def _is_shown(folder: str, roots: Iterable[str]) -> bool:

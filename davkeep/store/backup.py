@@ -42,16 +42,23 @@ def back_up(
     """
     _refuse_own(folder, file)
     try:
-        with _replacing(file) as (staged, descriptor):
-            _copy(connection, guard, staged, descriptor, pause)
-            os.pwrite(descriptor, _PLAIN, _FORMAT_OFFSET)
-            _finish(staged)
-            os.fsync(descriptor)
-        flush_folder(file.parent)
+        copy_into(connection, guard, file, pause)
     except sqlite3.DatabaseError as error:
         raise BackupError(f"{file}: {error}") from error
     except OSError as error:
         raise BackupError(f"{file}: {error.strerror or error}") from error
+
+
+def copy_into(
+    connection: sqlite3.Connection, guard: threading.RLock, file: Path, pause: Callable[[], None]
+) -> None:
+    """The same wherever `file` is. Raises sqlite3.DatabaseError and OSError."""
+    with _replacing(file) as (staged, descriptor):
+        _copy(connection, guard, staged, descriptor, pause)
+        os.pwrite(descriptor, _PLAIN, _FORMAT_OFFSET)
+        _finish(staged)
+        os.fsync(descriptor)
+    flush_folder(file.parent)
 
 
 def back_up_closed(folder: Path, file: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from davkeep.store import meta, opening
-from davkeep.store.backup import back_up
+from davkeep.store.backup import back_up, copy_into
 from davkeep.store.errors import (
     StateBroken,
     StateInUse,
@@ -21,7 +21,7 @@ from davkeep.store.errors import (
     as_store_error,
     is_damage,
 )
-from davkeep.store.files import DATABASE, Presence, flush_folder, lock_folder, make_folder
+from davkeep.store.files import DATABASE, EARLIER, Presence, flush_folder, lock_folder, make_folder
 from davkeep.store.schema import STEPS
 
 __all__ = [
@@ -325,6 +325,8 @@ class Database:
             )
         if taken == len(STEPS):
             return
+        if taken and not self._refusal:
+            self._keep_as_it_is(taken)
         with self.transaction() as connection:
             for statement in (each for step in STEPS[taken:] for each in step):
                 connection.execute(statement)
@@ -333,6 +335,16 @@ class Database:
                 meta.put(connection, meta.BOOT, self._boot)
         if not taken and self.flushes:
             flush_folder(self.folder)
+
+    def _keep_as_it_is(self, taken: int) -> None:
+        """Copy a database of an earlier schema, for who has to go back to that version."""
+        copy = self.folder / EARLIER.format(taken)
+        try:
+            copy_into(self._connection, self._guard, copy, lambda: None)
+        except sqlite3.DatabaseError as error:
+            self._translate(error)
+            raise
+        _log.warning("the state is brought to a newer form; as it was it is kept in %s", copy)
 
 
 class _Errors:

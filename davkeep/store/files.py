@@ -15,6 +15,8 @@ DATABASE = "davkeep.sqlite3"
 AHEAD = f"{DATABASE}-wal"
 LOCK = "lock"
 INSTANCE = "instance"
+#: The database as it was before its schema became a newer one; takes the number of that.
+EARLIER = "davkeep-schema-{}.sqlite3"
 
 #: ioctl(2) of ext2 and its heirs: the attributes of a file, and the one that has it overwritten in
 #: place (chattr(1), C), which btrfs takes only while the file is empty.
@@ -87,6 +89,21 @@ def lock_folder(folder: Path) -> int:
         os.close(descriptor)
         raise StateInUse(f"{folder} is in use by another davkeep.") from None
     return descriptor
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether another process works with a state folder. Nothing is made; raises OSError."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _opened_as_it_is(path: Path, error: OSError) -> int:

@@ -14,10 +14,18 @@ _CHANGED = "CAST(? || substr(path, ?) AS BLOB)"
 
 def is_anything_below(database: Database, key: bytes) -> bool:
     """Whether anything is stored about `key` or what is below it, the journal included."""
-    return any(
-        database.rows(f"SELECT 1 FROM {table} WHERE {IN_SUBTREE} LIMIT 1", subtree(key))
-        for table in KEYED
-    ) or any(_concerns(record, subtree(key)) for record in _records(database))
+    tree = subtree(key)
+    return bool(concerned(database, tree)) or any(
+        database.rows(f"SELECT 1 FROM {table} WHERE {IN_SUBTREE} LIMIT 1", tree) for table in KEYED
+    )
+
+
+def concerned(database: Database, tree: Subtree) -> list[Record]:
+    """The records of the journal that say something of what has these keys.
+
+    Those that cannot be read are left to whoever can.
+    """
+    return [record for record in _records(database) if _concerns(record, tree)]
 
 
 def rekey(database: Database, old: bytes, new: bytes) -> None:
@@ -38,16 +46,14 @@ def rekey(database: Database, old: bytes, new: bytes) -> None:
             " WHERE prefix = ? OR (prefix > ? AND prefix < ?)",
             (new, len(old) + 1, *tree),
         )
-        for record in _records(database):
-            if _concerns(record, tree):
-                connection.execute(
-                    "UPDATE journal SET record = ? WHERE id = ?",
-                    (encoded(_rekeyed(record, tree, new)), record.id),
-                )
+        for record in concerned(database, tree):
+            connection.execute(
+                "UPDATE journal SET record = ? WHERE id = ?",
+                (encoded(_rekeyed(record, tree, new)), record.id),
+            )
 
 
 def _records(database: Database) -> list[Record]:
-    """Those that can be read; the others are left to whoever can."""
     found = []
     for (text,) in database.rows("SELECT record FROM journal"):
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
-from davkeep.store.subtrees import BELOW, check_path, subtree
+from davkeep.store.subtrees import BELOW, IN_SUBTREE, check_path, subtree
 
 _COLUMNS = "name, path, principal, address, length, folder, inode, touched, created, arrived, copy"
 
@@ -146,6 +146,19 @@ class Uploads:
             connection.execute(
                 "UPDATE uploads SET inode = ?, copy = NULL WHERE name = ?", (inode, name)
             )
+
+    def found_again(self, path: bytes, inode_of: Callable[[bytes], str | None]) -> None:
+        """What lies at `path` and below has come to another disk, and hidden files with it.
+
+        `inode_of` tells the inode number of what has a key there, as text; None for no file.
+        """
+        rows = self._database.rows(
+            f"SELECT name, path FROM uploads WHERE folder IS NULL AND {IN_SUBTREE}", subtree(path)
+        )
+        for name, target in rows:
+            inode = inode_of(os.path.join(os.path.dirname(target), os.fsencode(name)))
+            if inode is not None:
+                self.made(name, inode)
 
     def copied(self, name: str, inode: str) -> None:
         """Notes which file is to be the hidden one too, in another directory."""

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -65,16 +66,25 @@ class Marker:
 def read_marker(root_fd: int) -> Marker | None:
     """The marker in an open directory; None where there is none.
 
-    Raises MarkerBroken, and OSError for one that cannot be read. A link is not followed, and
-    nothing but a regular file is read.
+    Raises MarkerBroken, also for what is no regular file, and OSError for one that cannot be read.
     """
-    how = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        fd = os.open(MARKER, how, dir_fd=root_fd)
+        kind = os.lstat(MARKER, dir_fd=root_fd).st_mode
     except FileNotFoundError:
         return None
-    with open(fd, "rb") as file:
+    if not stat.S_ISREG(kind):
+        raise MarkerBroken("it is no file")
+    # Whatever it has become since then, this neither follows it nor waits for it.
+    how = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(MARKER, how, dir_fd=root_fd), "rb") as file:
         return Marker.from_text(file.read(MOST_BYTES))
+
+
+def marker_if_any(root_fd: int) -> Marker | None:
+    """The same; None also where it says nothing."""
+    with suppress(MarkerBroken):
+        return read_marker(root_fd)
+    return None
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def test_a_killed_server_is_a_failure(behind: Behind, root: Path, tmp_path: Path
     server, proxy = behind()
 
     def kill_midway() -> None:
-        until(lambda: list(root.glob(".davkeep*/00009")), "half of it is done")
+        until(lambda: list(root.glob(".davkeep-*/00009")), "half of it is done")
         server.stop(signal.SIGKILL)
 
     with ThreadPoolExecutor(1) as threads:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +11,14 @@ from typing import Any
 
 import yaml
 
+from davkeep.operations.identities import Owner
 from davkeep.store.database import Database
 from davkeep.store.instance import instance_of
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.trees.marker import MARKER
+from davkeep.trees.share import Share
+from harness.keys import Rows, identify, naming
 
 #: Seconds of the epoch that every time in the scene is near.
 LONG_AGO = 1_234_567_890
@@ -23,9 +27,6 @@ RAW = os.fsdecode(b"\xff raw")
 
 #: Path below a share: mode and content; None for a collection, text for a symbolic link.
 Tree = dict[str, tuple[int, bytes | str | None]]
-
-#: Answers a SELECT.
-Rows = Callable[[str], Iterable[tuple[Any, ...]]]
 
 SOURCE: Tree = {
     "src": (0o750, None),
@@ -66,7 +67,8 @@ LOCKED = ("src/sub/deep", "dst", "dst/old", "file", "target", "sibling/one")
 class State:
     """Everything that a client may rely on, by real path.
 
-    ``names``: mode, time of modification and content; ``properties`` and ``locks`` as stored.
+    ``names``: mode, time of modification and content; ``properties`` and ``locks`` as stored, but
+    by paths.
     """
 
     names: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)
@@ -111,24 +113,28 @@ class Scene:
         self._make_state()
 
     def _make_state(self) -> None:
+        """A start over it has nothing to write."""
+        folders = (self.here, self.there)
         with Database(self.template) as database:
-            if self._stored:
-                self._fill(database)
             (self.template / "instance").write_text("c0ffee00", encoding="ascii")
-            # So that a start over it has nothing to write.
-            instance_of(database)
+            owner = Owner(instance_of(database), os.fspath(self.state))
+            for folder in folders:
+                folder.mkdir(parents=True)
+            here, there = identify(database, owner, folders, now=time.time)
+            if self._stored:
+                self._fill(database, here, "")
+                self._fill(database, there, "/there")
 
-    def _fill(self, database: Database) -> None:
+    def _fill(self, database: Database, share: Share, url: str) -> None:
         properties, locks = DeadProperties(database), Locks(database, lambda: LONG_AGO)
-        for share, url in ((self.here, ""), (self.there, "/there")):
-            for name in WITH_PROPERTY:
-                path = os.fsencode(share / name)
-                properties.change(path, {"{urn:x}is": b"<is>" + path + b"</is>"})
-            for name in LOCKED:
-                path = os.fsencode(share / name)
-                self.tokens[path] = locks.acquire(
-                    path, url=f"{url}/{name}", depth="0", scope="exclusive", timeout=None
-                ).token
+        for name in WITH_PROPERTY:
+            path = os.fsencode(f"{share.folder}/{name}")
+            properties.change(_key(share, name), {"{urn:x}is": b"<is>" + path + b"</is>"})
+        for name in LOCKED:
+            path = os.fsencode(f"{share.folder}/{name}")
+            self.tokens[path] = locks.acquire(
+                _key(share, name), url=f"{url}/{name}", depth="0", scope="exclusive", timeout=None
+            ).token
 
     def empty(self, collections: list[str]) -> None:
         """Begin anew with nothing but these collections in each share."""
@@ -165,19 +171,27 @@ class Scene:
 
     @staticmethod
     def _ask(rows: Rows, found: State) -> None:
-        for path, name, value in rows("SELECT path, name, value FROM properties"):
-            found.properties.setdefault(path, {})[name] = value
-        found.locks = dict(rows("SELECT path, token FROM locks"))
+        named = naming(rows)
+        for key, name, value in rows("SELECT path, name, value FROM properties"):
+            found.properties.setdefault(named(key), {})[name] = value
+        found.locks = {named(key): token for key, token in rows("SELECT path, token FROM locks")}
         for (stage,) in rows("SELECT stage FROM journal"):
             found.names[b"journal"] = (stage,)
 
 
+def _key(share: Share, name: str) -> bytes:
+    return share.key_of(tuple(name.split("/")))
+
+
 def _empty(folder: Path) -> None:
-    if folder.exists():
-        for path, _, _ in os.walk(folder):
-            os.chmod(path, 0o700)
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+    """Leave nothing but the marker."""
+    for path, _, _ in os.walk(folder):
+        os.chmod(path, 0o700)
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        elif entry.name != MARKER:
+            os.unlink(entry.path)
 
 
 def plant(share: Path, tree: Tree) -> None:
@@ -198,12 +212,16 @@ def plant(share: Path, tree: Tree) -> None:
 
 
 def snapshot(share: Path) -> dict[bytes, tuple[Any, ...]]:
-    """Mode, time and content of everything below a folder, hidden entries included."""
+    """Mode, time and content of everything below a folder, hidden entries included; not that of the
+    marker.
+    """
     seen: dict[bytes, tuple[Any, ...]] = {}
     pending = [os.fsencode(share)]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
+                if entry.name == os.fsencode(MARKER):
+                    continue
                 status = entry.stat(follow_symlinks=False)
                 content: Any = None
                 if entry.is_symlink():

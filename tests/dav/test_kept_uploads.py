@@ -76,7 +76,7 @@ class World:
     def hidden(self) -> list[Path]:
         """What lies in the share or the spool out of sight."""
         folders = [self.folder, *([self.spool] if self.spool else [])]
-        return [path for folder in folders for path in folder.glob(".davkeep*")]
+        return [path for folder in folders for path in folder.glob(".davkeep-*")]
 
 
 @pytest.fixture(params=["beside", "spool"])

@@ -25,9 +25,21 @@ def folder_in_memory() -> Iterator[Path]:
 @contextmanager
 def mounted(folder: Path, size: str = "50%") -> Iterator[Path]:
     """Mount a file system in memory, of at most ``size``, at ``folder``; only root can."""
+    with _mounted(folder, "-t", "tmpfs", "-o", f"size={size}", "davkeep-test"):
+        yield folder
+
+
+@contextmanager
+def bound(source: Path, folder: Path) -> Iterator[Path]:
+    """Mount a folder once more, at ``folder``; only root can."""
+    with _mounted(folder, "--bind", str(source)):
+        yield folder
+
+
+@contextmanager
+def _mounted(folder: Path, *what: str) -> Iterator[Path]:
     folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={size}"]
-    subprocess.run(["mount", *options, "davkeep-test", str(folder)], check=True)
+    subprocess.run(["mount", *what, str(folder)], check=True)
     try:
         yield folder
     finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lxml import etree
 
+from davkeep.trees.marker import MARKER
 from harness.dav import DAV, setting
 from harness.wire import Response, Wire
 
@@ -163,6 +164,7 @@ def seen_on_disk(folder: Path) -> dict[str, str | None]:
     return {
         str(path.relative_to(folder)): None if path.is_dir() else path.read_text()
         for path in folder.rglob("*")
+        if path.name != MARKER
     }
 
 

@@ -26,6 +26,8 @@ from crash.victim import Victim
 from davkeep import app
 from davkeep.settings.load import load
 from davkeep.trees.durability import sync_file_system
+from davkeep.trees.marker import MARKER
+from harness.keys import naming
 from harness.waiting import until
 from power.commits import commit_at_each_change, commit_now_and_then
 from power.disk import Disks, mounted
@@ -186,7 +188,7 @@ def look(ground: Ground) -> dict[str, Any]:
     """Everything that a client may rely on, by real path, and what should not be there."""
     names = {}
     for share in (ground.here, ground.there):
-        for path in share.rglob("*"):
+        for path in (each for each in share.rglob("*") if each.name != MARKER):
             names[str(path)] = None if path.is_dir() else path.read_bytes().decode("latin-1")
     return {"names": names, "instance": _text(ground.state / "instance"), **_stored(ground)}
 
@@ -204,10 +206,11 @@ def _stored(ground: Ground) -> dict[str, Any]:
     if not file.exists():
         return found
     with closing(sqlite3.connect(file)) as database:
-        for path, value in database.execute("SELECT path, value FROM properties"):
-            found["properties"][os.fsdecode(path)] = value.decode()
-        for path, depth in database.execute("SELECT path, depth FROM locks"):
-            found["locks"][os.fsdecode(path)] = depth
+        named = naming(database.execute)
+        for key, value in database.execute("SELECT path, value FROM properties"):
+            found["properties"][os.fsdecode(named(key))] = value.decode()
+        for key, depth in database.execute("SELECT path, depth FROM locks"):
+            found["locks"][os.fsdecode(named(key))] = depth
         found["records"] = [row[0] for row in database.execute("SELECT record FROM journal")]
     return found
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_copied(server: RunningServer, tmp_path: Path) -> None:
     assert _refusal(str(tmp_path / "copy"), "--state", f"{tmp_path}/none")[0] == 2
     assert _refusal(str(tmp_path / "copy"), "-c", f"{tmp_path}/none.yaml")[0] == 2
     assert _refusal("--state", state)[0] == 2
-    assert not list(tmp_path.glob(".davkeep*"))
+    assert not list(tmp_path.glob(".davkeep-*"))
     assert (server.state / DATABASE).read_bytes() == before
     server.stop()
     (tmp_path / "empty").mkdir()

@@ -13,7 +13,7 @@ import requests
 from harness.dav import LOCK
 from harness.onlooker import Onlooker
 from harness.server import DEADLINE, RunningServer, Serve
-from harness.trees import contents, plant
+from harness.trees import contents, members, plant
 from harness.uploads import put_part, upload_path
 from harness.waiting import until
 from harness.wire import Response, Wire
@@ -77,7 +77,7 @@ def test_every_method(serve: Serve, root: Path, wire: Any) -> None:
     _wait_for_end(server, _identifier(asked[0]))
     asked.append(client.ask("DELETE", "/b", {"Prefer": 'x="y, z", Respond-Async; a=b'}))
     assert len({_identifier(response) for response in asked}) == 3
-    until(lambda: [path.name for path in root.iterdir()] == ["new"], "all have ended")
+    until(lambda: members(root) == ["new"], "all have ended")
     assert (root / "new").read_bytes() == b"content"
 
 

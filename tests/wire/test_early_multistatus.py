@@ -12,7 +12,7 @@ from lxml import etree
 
 from harness.disks import mounted
 from harness.server import DEADLINE, RunningServer, Serve
-from harness.trees import contents, plant
+from harness.trees import contents, members, plant
 from harness.waiting import until
 from harness.wire import Wire
 
@@ -145,7 +145,7 @@ def test_a_failure_is_told_inside(serve: Serve, root: Path, tmp_path: Path, wire
             assert answer.status == 207
             assert told(answer.body) == {"/small/b": "HTTP/1.1 507 Insufficient Storage"}
             assert client.ask("OPTIONS", "/").status == 200
-        assert list(small.iterdir()) == []
+        assert members(small) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -98,7 +98,7 @@ class Stage:
             began = time.monotonic()
 
             def look() -> None:
-                hidden = [done(entry) for entry in folder.glob(".davkeep*")]
+                hidden = [done(entry) for entry in folder.glob(".davkeep-*")]
                 moments.extend((time.monotonic() - began, each) for each in hidden)
 
             response = client.response(look)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.server import DEADLINE, RunningServer, Serve
-from harness.trees import contents, plant
+from harness.trees import contents, members, plant
 from harness.wire import Wire
 
 TREES = ("a", "b", "a/sub", "b/sub")
@@ -62,7 +62,7 @@ def test_opposing_requests_all_end(
     assert {201, 204} & set(seen)
     assert not server.staging()
     plant(root / "fresh", 3)
-    for name in {path.name for path in root.iterdir()} - {"fresh"}:
+    for name in set(members(root)) - {"fresh"}:
         assert _free(server, name) == 204
         assert contents(root / name) == contents(root / "fresh")
 

@@ -49,7 +49,7 @@ def sizes(root: Path) -> list[int]:
 
 def hidden_files(root: Path) -> list[Path]:
     """What is out of sight, in the share and in the spool."""
-    return [*root.glob(".davkeep*"), *(root.parent / "spool").iterdir()]
+    return [*root.glob(".davkeep-*"), *(root.parent / "spool").iterdir()]
 
 
 def status(sock: socket.socket) -> int:
@@ -152,7 +152,7 @@ def test_the_digest_is_of_what_is_stored(server: RunningServer, root: Path, wire
     sock = begin_part(server, "/f", head, LENGTH)
     sock.sendall(CONTENT[:MIDDLE])
     until(lambda: sizes(root) == [MIDDLE], "it has written")
-    (hidden,) = [*root.glob(".davkeep*"), *(root.parent / "spool").iterdir()]
+    (hidden,) = [*root.glob(".davkeep-*"), *(root.parent / "spool").iterdir()]
     with hidden.open("r+b") as file:
         file.write(bytes(MIDDLE))
     sock.sendall(CONTENT[MIDDLE:])

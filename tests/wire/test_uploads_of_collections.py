@@ -38,7 +38,7 @@ def arrived(client: Wire, path: str) -> int:
 
 def hidden(root: Path) -> list[Path]:
     """Everything out of sight, in the share and in the spool."""
-    found = [*root.rglob(".davkeep*"), *(root.parent / "spool").iterdir()]
+    found = [*root.rglob(".davkeep-*"), *(root.parent / "spool").iterdir()]
     return sorted(found)
 
 

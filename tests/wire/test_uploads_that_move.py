@@ -42,7 +42,7 @@ class World:
     def hidden(self) -> list[Path]:
         """Everything out of sight."""
         folders = [self.near, self.far, *([self.spool] if self.spool else [])]
-        return [path for folder in folders for path in folder.rglob(".davkeep*")]
+        return [path for folder in folders for path in folder.rglob(".davkeep-*")]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from bench.measures import MIB, Figure, median, memory, timed
 from bench.servers import Davkeep, processes
 from bench.speed.site import Scale
 from bench.trees import FAN, make_tree, throw_away
+from harness.trees import members
 
 #: Bytes of a file; on tmpfs any file takes a page.
 EACH = 64
@@ -97,7 +98,7 @@ class _Watched:
 
 
 def _of_tree(folder: Path, files: int) -> Iterator[tuple[str, list[Figure]]]:
-    members = files + -(-files // FAN) + 1
+    count = files + -(-files // FAN) + 1
     group = f"tree of {files:,} files"
     with TemporaryDirectory(dir=folder) as own, Davkeep(Path(own), fsync=False) as server:
         make_tree(server.share / "tree", files, EACH)
@@ -105,7 +106,7 @@ def _of_tree(folder: Path, files: int) -> Iterator[tuple[str, list[Figure]]]:
 
         def figures(method: str, head: bytes, status: int) -> tuple[str, list[Figure]]:
             seconds = watched.seconds(lambda connection: connection.expect(status, head))
-            each = Figure(group, f"{method}, a member", seconds / members * 1e6, "µs")
+            each = Figure(group, f"{method}, a member", seconds / count * 1e6, "µs")
             whole = Figure(group, method, seconds, "s")
             return method, [each, whole, watched.more(group, method)]
 
@@ -115,7 +116,7 @@ def _of_tree(folder: Path, files: int) -> Iterator[tuple[str, list[Figure]]]:
         yield figures("COPY", copying(server, "/tree/", "/copy/"), 201)
         _compare(server.share / "tree", server.share / "copy")
         yield figures("DELETE", request(server, "DELETE", "/copy/"), 204)
-        assert os.listdir(server.share) == ["tree"]
+        assert members(server.share) == ["tree"]
         throw_away(server.share / "tree")
 
 

@@ -15,8 +15,8 @@ from bench.speed.peers import SHARE, Peer
 DONE = (200, 201, 204)
 #: Seconds between two looks whether something is out of sight, or purged.
 LOOK = 0.0002
-#: What davkeep's hidden names begin with.
-HIDDEN = ".davkeep"
+#: What the names begin with under which davkeep hides work.
+HIDDEN = ".davkeep-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""Taking a root over for a state, because somebody says so whom the start has asked."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from davkeep.operations.identities import Owner, ShareRefused, is_marked_as, refuse_living
+from davkeep.store.database import Database, StateRefused
+from davkeep.store.files import INSTANCE
+from davkeep.store.rekey import rekey
+from davkeep.store.shares import KnownShare, KnownShares
+from davkeep.store.transfer import transfer
+from davkeep.trees.fingerprint import Fingerprint
+from davkeep.trees.marker import Marker, alone_at, marker_if_any, write_marker
+from davkeep.trees.share import Share
+
+_log = logging.getLogger("davkeep.operations")
+
+
+class Adoption:
+    """Marks roots as shares of one state, with which no server works meanwhile.
+
+    What is stored about them in another state, if that is on this machine, comes along.
+    """
+
+    def __init__(self, database: Database, owner: Owner) -> None:
+        """``owner``: to whom they belong afterwards, the state of ``database``."""
+        self._database = database
+        self._known = KnownShares(database)
+        self._owner = owner
+
+    def adopt(self, share: Share, wanted: str | None = None) -> str:
+        """Mark a root, as the share ``wanted`` if that is given, and return which share it is.
+
+        Raises ShareRefused, StoreError, and OSError for a root that cannot be marked.
+        """
+        known = {each.share: each for each in self._known.all()}
+        if wanted is not None and wanted not in known:
+            raise ShareRefused(share.folder, f"no share {wanted} is known here")
+        with share.root.opened() as fd, alone_at(fd):
+            before = marker_if_any(fd)
+            if before is not None and before.state != self._owner.state:
+                refuse_living(share, before, self._owner)
+            chosen = wanted or _chosen(share, before, known, Fingerprint.of(fd))
+            self._refuse_other(share, chosen, known)
+            if before is not None:
+                self._bring_along(before, chosen)
+            marker = Marker(chosen, self._owner.state, self._owner.folder)
+            if marker != before:
+                write_marker(fd, marker, fsync=self._database.flushes)
+        return chosen
+
+    def _refuse_other(self, share: Share, chosen: str, known: Mapping[str, KnownShare]) -> None:
+        """Refuse to make a second root of what another one is."""
+        before = known.get(chosen)
+        own = share.root.identities[-1]
+        if before is not None and is_marked_as(before.root, chosen, other_than=own):
+            raise ShareRefused(share.folder, f"{before.root} is marked as the share {chosen}")
+
+    def _bring_along(self, before: Marker, chosen: str) -> None:
+        """What is stored about the share that the root was until now belongs to the chosen one."""
+        if before.state != self._owner.state:
+            self._bring_from(before)
+        was = self._known.get(before.share)
+        becomes = self._known.get(chosen)
+        if was is None or becomes is None or was.share == becomes.share:
+            return
+        with self._database.transaction():
+            rekey(self._database, was.prefix, becomes.prefix)
+            self._known.remove(was.share)
+
+    def _bring_from(self, marker: Marker) -> None:
+        """Move what the state that a marker names knows of its share."""
+        folder = Path(marker.folder)
+        if marker.folder == self._owner.folder or not _is_of(folder, marker.state):
+            told = "the state %s is not in %s any more: nothing that it knows comes along"
+            _log.warning(told, marker.state, marker.folder)
+            return
+        try:
+            with Database(folder, flushes=self._database.flushes) as source:
+                known = KnownShares(source).get(marker.share)
+                if known is None:
+                    return
+                # The share first: a transfer that is cut off is gone on with by the next adoption.
+                self._known.put(known)
+                transfer(source, self._database, known.prefix)
+                KnownShares(source).remove(known.share)
+        except StateRefused as error:
+            raise ShareRefused(marker.folder, str(error)) from None
+
+
+def _is_of(folder: Path, instance: str) -> bool:
+    """Whether a folder holds the state of an instance. A marker may say anything."""
+    with suppress(OSError):
+        return (folder / INSTANCE).read_bytes() == instance.encode("ascii", "replace")
+    return False
+
+
+def _chosen(
+    share: Share, marker: Marker | None, known: Mapping[str, KnownShare], found: Fingerprint
+) -> str:
+    """What the marker says; else what the directory is, or what was there when it was last seen."""
+    if marker is not None:
+        return marker.share
+    by_last_seen = sorted(known.values(), key=lambda each: each.seen, reverse=True)
+    for each in by_last_seen:
+        if each.fingerprint.tells(found):
+            return each.share
+    there = (each.share for each in by_last_seen if each.root == share.folder)
+    return next(there, None) or str(uuid.uuid4())

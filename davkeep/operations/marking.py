@@ -1,0 +1,61 @@
+"""Writing the marker of a share into its root."""
+
+import logging
+import threading
+
+from davkeep.trees.marker import Marker, alone_at, read_marker, write_marker
+from davkeep.trees.share import Share
+from davkeep.words.threads import ThreadRefusedError, start_brief
+
+_log = logging.getLogger("davkeep.operations")
+
+#: Seconds that a start waits for a marker to be written.
+PATIENCE = 2.0
+
+
+class Marking:
+    """The writing of one marker, in a thread of its own: a disk that hangs holds up nobody else."""
+
+    def __init__(self, share: Share, marker: Marker, *, fsync: bool) -> None:
+        self._share = share
+        self._marker = marker
+        self._fsync = fsync
+        self._other: Marker | None = None
+        self._is_over = threading.Event()
+
+    def begin(self, *, is_needed: bool) -> None:
+        """Begin it. ``is_needed``: nothing else tells this root from another one."""
+        try:
+            start_brief(lambda: self._mark(is_needed), "davkeep-marking")
+        except ThreadRefusedError:
+            self._mark(is_needed)
+
+    def wait(self) -> Marker | None:
+        """Wait for it for a moment; return the marker that was there already, if there was."""
+        if not self._is_over.wait(PATIENCE):
+            _log.warning("%s does not answer; it is marked when it does", self._share.folder)
+        return self._other
+
+    def _mark(self, is_needed: bool) -> None:
+        share = self._share
+        try:
+            with share.root.opened() as fd, alone_at(fd):
+                self._other = read_marker(fd)
+                if self._other is not None:
+                    return
+                if not mark(share, fd, self._marker, fsync=self._fsync) and is_needed:
+                    _log.warning("nothing tells %s from another folder there", share.folder)
+        except OSError as error:
+            _log.warning("%s cannot be marked: %s", share.folder, error.strerror)
+        finally:
+            self._is_over.set()
+
+
+def mark(share: Share, fd: int, marker: Marker, *, fsync: bool) -> bool:
+    """Mark a root; False if it cannot be, which is told."""
+    try:
+        write_marker(fd, marker, fsync=fsync)
+    except OSError as error:
+        _log.warning("%s cannot be marked as a share: %s", share.folder, error.strerror)
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""One state over shares that come, go and move, and everything that is stored about one of them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.commands import run
+from harness.dav import LOCK, multistatus, setting
+from harness.server import RunningServer
+from harness.uploads import put_part, upload_path
+from harness.wire import Wire
+
+COLOR = "{urn:x}color"
+CONTENT = b"0123456789"
+
+
+class Site:
+    """A state, and servers that work with it one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is for the configuration and the state."""
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.log = ""
+
+    @property
+    def state(self) -> Path:
+        """Its folder."""
+        return self.folder / "state"
+
+    @contextmanager
+    def serving(self, shares: Mapping[str, Path]) -> Iterator["Marked"]:
+        """A server over shares, by their URLs; stopped in order."""
+        mapping = {url: str(folder) for url, folder in shares.items()}
+        config = {"provider_mapping": mapping, "davkeep": {"fsync": False}}
+        server = RunningServer(self.folder, None, config)
+        try:
+            with Wire(server.host, server.port) as wire:
+                yield Marked(server, wire)
+            server.stop()
+        finally:
+            self.log = server.log
+            server.close()
+
+    def refusal(self, shares: Mapping[str, Path]) -> str:
+        """The one line with which a start over shares is refused."""
+        mapping = ", ".join(f'"{url}": {folder}' for url, folder in shares.items())
+        file = self.folder / "refused.yaml"
+        block = f"davkeep: {{state: {self.state}, fsync: false}}"
+        file.write_text(f"provider_mapping: {{{mapping}}}\n{block}\n")
+        ended = run("serve", "-p", "0", "-c", str(file))
+        assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+        *told, refusal = ended.stderr.splitlines()
+        assert not [line for line in told if "Traceback" in line]
+        return refusal
+
+    def adopt(self, *arguments: str) -> tuple[int, str]:
+        """The status of `davkeep state adopt`, and what it says."""
+        ended = run("state", "adopt", "--state", str(self.state), *arguments)
+        return ended.returncode, ended.stdout + ended.stderr
+
+
+class Marked:
+    """A server over shares of which everything is stored that can be."""
+
+    def __init__(self, server: RunningServer, wire: Wire) -> None:
+        self.server = server
+        self.wire = wire
+
+    def ask(self, method: str, path: str, body: bytes = b"", **fields: str) -> int:
+        """The status of an answer."""
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        return self.wire.ask(method, path, named, body).status
+
+    def mark(self, share: str) -> None:
+        """Store a property of the share and of a file, a lock, and half of an upload."""
+        assert self.ask("PUT", f"{share}/file", b"content") in (201, 204)
+        for path in (f"{share}/", f"{share}/file"):
+            assert self.wire.ask("PROPPATCH", path, {}, setting(color=share)).status == 207
+        lock = LOCK.format(scope="exclusive").encode()
+        assert self.ask("LOCK", f"{share}/locked", lock, Timeout="Second-3600") == 201
+        assert put_part(self.wire, f"{share}/upload", CONTENT, 0, 5).status == 202
+
+    def color(self, path: str) -> str | None:
+        """The property of a member, as text; None if it has none."""
+        (found,) = multistatus(self.wire.ask("PROPFIND", path, {"Depth": "0"})).values()
+        return found.text(COLOR) if COLOR in found.properties else None
+
+    def seen(self, share: str) -> dict[str, Any]:
+        """What clients find of it."""
+        return {
+            "root": self.color(f"{share}/"),
+            "file": self.color(f"{share}/file"),
+            "locked": self.ask("PUT", f"{share}/locked", b"x") == 423,
+            "upload": self.wire.ask("HEAD", upload_path(f"{share}/upload")).fields.get(
+                "Upload-Offset"
+            ),
+        }
+
+    def finish(self, share: str) -> None:
+        """Go on with the upload."""
+        answer = put_part(self.wire, f"{share}/upload", CONTENT, 5, 10)
+        assert answer.status == 201, (answer, self.server.log)
+        assert self.wire.ask("GET", f"{share}/upload").body == CONTENT
+
+
+def all_of(share: str) -> dict[str, Any]:
+    """What is seen of a share of which nothing is lost."""
+    return {"root": share, "file": share, "locked": True, "upload": "5"}
+
+
+#: What is seen of one about which nothing is stored.
+NOTHING = {"root": None, "file": None, "locked": False, "upload": None}
