@@ -128,8 +128,9 @@ def _copy(
 def _finish(staged: Path) -> None:
     """Let it know that it is a copy, and look whether it is whole."""
     with closing(_opened(staged)) as copy:
-        meta.put(copy, meta.COPIED, "1")
-        meta.remove(copy, meta.CLOSED)
+        if meta.is_in(copy):
+            meta.put(copy, meta.COPIED, "1")
+            meta.remove(copy, meta.CLOSED)
         found = copy.execute("PRAGMA quick_check(1)").fetchall()
     if found != [("ok",)]:
         raise sqlite3.DatabaseError(str(found[0][0]))

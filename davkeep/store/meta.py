@@ -52,6 +52,16 @@ def remove(connection: sqlite3.Connection, key: str) -> None:
     connection.execute("DELETE FROM meta WHERE key = ?", (key,))
 
 
+def is_in(connection: sqlite3.Connection) -> bool:
+    """Whether a database says anything of itself: those of the first schemas do not."""
+    return "meta" in _tables(connection)
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    return [str(name) for (name,) in rows]
+
+
 def examine(connection: sqlite3.Connection, name: str) -> Examined:
     """Look whether the database can be used; `name` is what it is called in a sentence.
 
@@ -59,10 +69,7 @@ def examine(connection: sqlite3.Connection, name: str) -> Examined:
     Raises StateBroken, or what SQLite raises.
     """
     taken = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = [
-        str(row[0])
-        for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    ]
+    tables = _tables(connection)
     has_meta = "meta" in tables
     is_marked = has_meta and get(connection, CLOSED) is not None
     if is_marked:

@@ -46,7 +46,8 @@ class RunningServer:
         self.user = user
         self.root = root
         block = {"state": str(folder / "state"), **config.get("davkeep", {})}
-        self.state = Path(block["state"])
+        #: Its state folder; of one with the default state, who starts it knows where that is.
+        self.state = Path(block["state"] or os.devnull)
         self._config = folder / "davkeep.yaml"
         self._config.write_text(yaml.safe_dump({**config, "davkeep": block}))
         self._lines: list[str] = []

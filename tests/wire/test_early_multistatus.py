@@ -64,10 +64,11 @@ def begun(client: Wire) -> bytes:
 
 
 @pytest.fixture
-def server(serve: Serve, root: Path) -> RunningServer:
-    """A server on which /a takes its time."""
+def server(serve: Serve, root: Path, elsewhere: Path) -> RunningServer:
+    """A server on which /a takes its time; /other is on another file system."""
     plant(root / "a", FILES)
-    return serve(keepalive=SOON, operations=SLOW)
+    shares = {"/": str(root), "/other": str(elsewhere)}
+    return serve({"provider_mapping": shares}, keepalive=SOON, operations=SLOW)
 
 
 @pytest.fixture
@@ -79,12 +80,9 @@ def behind_nginx(serve: Serve, root: Path) -> RunningServer:
 
 @pytest.mark.parametrize("method", ["COPY", "MOVE", "DELETE"])
 def test_to_a_client_whose_interim_responses_are_spent(
-    server: RunningServer, root: Path, elsewhere: Path, wire: Any, serve: Serve, method: str
+    server: RunningServer, root: Path, elsewhere: Path, wire: Any, method: str
 ) -> None:
     """One 102, then the 207 begins, white space goes on, and the 201 or 204 is inside."""
-    if method == "MOVE":
-        shares = {"/": str(root), "/other": str(elsewhere)}
-        server = serve({"provider_mapping": shares}, keepalive=SOON, operations=SLOW)
     target = f"{server.url}other/b" if method == "MOVE" else f"{server.url}b"
     planted = contents(root / "a")
     with wire(server, agent=NEON_33) as client:

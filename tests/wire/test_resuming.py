@@ -13,6 +13,7 @@ import pytest
 
 from harness.disks import mounted
 from harness.server import DEADLINE, RunningServer, Serve
+from harness.trees import members
 from harness.uploads import begin_part, break_off, offset, put_part, ranged, upload_path
 from harness.waiting import until
 from harness.wire import Response, Wire
@@ -228,7 +229,7 @@ def test_a_plain_put_on_a_full_disk(serve: Serve, small: Path) -> None:
         with Wire(server.host, server.port) as client:
             assert client.ask("PUT", path, {}, CONTENT).status == 507
     assert (small / "file").read_bytes() == b"o" * 1_000_000
-    assert sorted(os.listdir(small)) == ["file", "other", "taken"]
+    assert sorted(members(small)) == ["file", "other", "taken"]
     until(lambda: server.descriptors <= opened, "every descriptor is closed")
 
 

@@ -1,7 +1,6 @@
 """What the server keeps of a request whose connection waits for its response."""
 
 import gc
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ from davkeep.dav.request import Request
 from davkeep.dav.staged import Staged
 from harness.inside import Inside, Start
 from harness.server import DEADLINE, Serve
-from harness.trees import plant
+from harness.trees import members, plant
 from harness.uploads import break_off
 from harness.waiting import until
 
@@ -74,7 +73,7 @@ def test_what_is_given_up_on_a_disk_that_hangs(
         slow.last().cancel()
         assert client.response().status == 409
         opened.set()
-    until(lambda: sorted(os.listdir(root)) == ["a"], "nothing is left")
+    until(lambda: members(root) == ["a"], "nothing is left")
 
 
 def test_its_line_in_the_access_log_is_whole(serve: Serve, wire: Any, root: Any) -> None:
