@@ -10,16 +10,19 @@ import pytest
 
 import davkeep
 from davkeep import cli
+from davkeep.store.former import Former
 from davkeep.words.configuration import Configuration, ConfigurationError
 
 Served = list[Configuration]
+#: What serves, in the place of the server.
+Serving = Callable[[Configuration, Former | None], int]
 
 
 @pytest.fixture
-def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Configuration], int]], None]:
+def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Serving], None]:
     """Puts a function in the place of the server."""
 
-    def install(serve: Callable[[Configuration], int]) -> None:
+    def install(serve: Serving) -> None:
         app = ModuleType("davkeep.app")
         app.serve = serve  # type: ignore[attr-defined]  # a module made by hand
         monkeypatch.setitem(sys.modules, "davkeep.app", app)
@@ -30,14 +33,14 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Configuratio
 
 @pytest.fixture
 def served(
-    serving: Callable[[Callable[[Configuration], int]], None],
+    serving: Callable[[Serving], None],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Served:
     """What the server was asked to serve; it ends at once with status 5."""
     configurations: Served = []
 
-    def serve(configuration: Configuration) -> int:
+    def serve(configuration: Configuration, _: Former | None) -> int:
         configurations.append(configuration)
         return 5
 
@@ -129,13 +132,13 @@ def test_every_problem_of_a_file_has_its_line(
 
 
 def test_what_the_server_cannot_use_is_refused_alike(
-    serving: Callable[[Callable[[Configuration], int]], None],
+    serving: Callable[[Serving], None],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A problem that shows only when serving begins is told in the same way."""
 
-    def serve(_: Configuration) -> int:
+    def serve(*_: object) -> int:
         raise ConfigurationError(["port: 80 is taken"])
 
     serving(serve)

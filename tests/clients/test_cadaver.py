@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.server import RunningServer
-from harness.trees import contents
+from harness.trees import contents, members
 
 Slow = Callable[..., RunningServer]
 Tmpfs = Callable[..., Path]
@@ -51,8 +51,8 @@ def test_commands(
     assert [interims(server, method) >= 4 for method in ("COPY", "MOVE", "DELETE")] == [True] * 3
     peers = set(re.findall(r"102 Processing to ([^,]+),", server.log))
     assert len(peers) == 1
-    assert sorted(path.name for path in share.iterdir()) == ["far", "hello"]
-    assert [path.name for path in far.iterdir()] == ["moved"]
+    assert sorted(members(share)) == ["far", "hello"]
+    assert members(far) == ["moved"]
     assert contents(far / "moved") == tree
 
 
@@ -65,5 +65,5 @@ def test_failure(
     results = cadaver(server, "move big small/big", "move hello small/hello")
     assert results == ["507 Insufficient Storage", "succeeded"]
     assert interims(server, "MOVE") >= 1
-    assert [path.name for path in small.iterdir()] == ["hello"]
+    assert members(small) == ["hello"]
     assert (share / "big").exists()

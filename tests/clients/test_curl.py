@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.server import RunningServer, Serve
-from harness.trees import contents
+from harness.trees import contents, members
 from harness.waiting import until
 
 #: Bytes of a file that is sent.
@@ -112,7 +112,7 @@ def test_failure(curl: Curl, slow: Slow, tmpfs: Tmpfs, share: Path) -> None:
     failed, get = curl(_transfer(server, "COPY", "big", "small/big"), [server.url + "hello"])
     assert (failed.answer, failed.interims) == (507, {102})
     assert (get.answer, get.body, get.connections) == (200, b"hello", 0)
-    assert list(small.iterdir()) == []
+    assert members(small) == []
 
 
 def test_upload_with_a_spool(

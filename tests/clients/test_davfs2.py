@@ -11,7 +11,7 @@ import pytest
 
 from harness.clients.davfs2 import mounted
 from harness.server import RunningServer, Serve
-from harness.trees import contents, plant
+from harness.trees import contents, members, plant
 from harness.waiting import until
 from harness.wire import Wire
 
@@ -120,4 +120,4 @@ def test_vim_saves_over_a_mount(serve: Serve, davfs: Mount, root: Path) -> None:
     assert (mount / "notes~").read_bytes() == b"old"
     os.unlink(mount / "notes~")
     _sees(server, root, "notes", b"new lines\n")
-    until(lambda: sorted(os.listdir(root)) == ["notes"], "nothing else is left")
+    until(lambda: members(root) == ["notes"], "nothing else is left")

@@ -9,7 +9,7 @@ import pytest
 from harness.disks import folder_in_memory
 from harness.neon33 import CADAVER, DAVFS2, WINSCP, Failed, Neon33, TimedOut
 from harness.server import RunningServer, Serve
-from harness.trees import contents, plant
+from harness.trees import contents, members, plant
 
 #: Seconds of the stand-in's read timeout, and of the operation.
 READ_TIMEOUT, LENGTH = 3.0, 9.25
@@ -90,7 +90,7 @@ def test_a_failure_is_one(serve: Serve, root: Path, tmpfs: Callable[..., Path]) 
         pytest.raises(Failed, match="507"),
     ):
         client.ask("COPY", "/big", {"Destination": f"{server.url}small/big"})
-    assert list(small.iterdir()) == []
+    assert members(small) == []
 
 
 def test_an_upload_is_left_alone(serve: Serve, root: Path) -> None:

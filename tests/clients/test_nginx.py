@@ -12,7 +12,7 @@ import pytest
 from harness.programs import Daemon, find, run
 from harness.proxies import PROXIES
 from harness.server import RunningServer, Serve
-from harness.trees import plant
+from harness.trees import members, plant
 from harness.waiting import until
 
 #: Seconds that nginx waits, and about how long an operation takes.
@@ -63,7 +63,7 @@ def test_a_full_disk_is_told(
     assert first.startswith("failed:")
     assert "507" in first
     assert second == "succeeded."
-    assert [path.name for path in small.iterdir()] == ["hello"]
+    assert members(small) == ["hello"]
 
 
 def test_a_killed_server_is_a_failure(behind: Behind, root: Path, tmp_path: Path) -> None:

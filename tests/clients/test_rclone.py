@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.server import RunningServer
+from harness.trees import members
 
 Slow = Callable[..., RunningServer]
 Tmpfs = Callable[..., Path]
@@ -76,4 +77,4 @@ def test_failure(rclone: Rclone, slow: Slow, tmpfs: Tmpfs, share: Path) -> None:
     done = rclone(server, "copyto", "big", "small/big")
     assert done.returncode != 0
     assert "507 Insufficient Storage" in done.stderr
-    assert list(small.iterdir()) == []
+    assert members(small) == []

@@ -10,7 +10,7 @@ from harness.disks import folder_in_memory
 from harness.inotify import STAGED, Event, Trace
 from harness.programs import find, run
 from harness.server import DEADLINE, RunningServer
-from harness.trees import Contents, contents, plant
+from harness.trees import Contents, contents, members, plant
 from harness.waiting import until
 
 #: How many move a tree each, and how many of them work at a time.
@@ -64,9 +64,9 @@ def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         try:
             with Trace(far) as trace:
                 statuses = _move_all(server, homes, PATIENCE[request.param])
-                until(lambda: not list(near.iterdir()), "every tree has left", DEADLINE)
+                until(lambda: not members(near), "every tree has left", DEADLINE)
                 events = trace.of(far)
-            after = {path.name: contents(path) for path in far.iterdir()}
+            after = {name: contents(far / name) for name in members(far)}
         finally:
             server.close()
     return Crowd(before, after, events, statuses)

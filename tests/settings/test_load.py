@@ -1,6 +1,7 @@
 """From files and command lines to a configuration that can be served."""
 
 import filecmp
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from davkeep.settings import Overrides, load, sample
+from davkeep.settings import Overrides, load, sample, state_folder
+from davkeep.settings.change import changed
+from davkeep.settings.former import former_of
 from davkeep.words.configuration import Configuration, ConfigurationError
+from davkeep.words.names import is_reserved
 
 Environ = dict[str, str]
 Written = Callable[[str], str]
@@ -37,28 +41,36 @@ def test_a_root_is_served_at_the_root(share: Path, environ: Environ) -> None:
     assert not state.exists()
 
 
-def test_the_state_belongs_to_the_set_of_roots(
-    share: Path, environ: Environ, tmp_path: Path
-) -> None:
-    """Whatever a root is called on the way to it, its state is one; another root has another."""
-    alias = tmp_path / "alias"
-    alias.symlink_to(share)
-
-    def state(root: Path) -> str | None:
-        return load(None, Overrides(root=str(root)), environ=environ).davkeep.state
-
-    assert state(share) == state(alias) == state(share / ".." / "share")
-    assert state(share) != state(tmp_path / "home")
-
-
-def test_the_order_of_shares_does_not_change_the_state(
+def test_the_state_does_not_depend_on_what_is_served(
     share: Path, environ: Environ, tmp_path: Path, written: Written
 ) -> None:
-    """The same folders under other URLs and in another order have the same state."""
+    """So shares may come, go and move."""
     other = tmp_path / "home"
-    one = load(written(f"provider_mapping: {{/a: {share}, /b: {other}}}"), environ=environ)
-    two = load(written(f"provider_mapping: {{/c: {other}, /d: {share}}}"), environ=environ)
-    assert one.davkeep.state == two.davkeep.state
+    configurations = [
+        load(None, Overrides(root=str(share)), environ=environ),
+        load(None, Overrides(root=str(other)), environ=environ),
+        load(written(f"provider_mapping: {{/a: {share}, /b: {other}}}"), environ=environ),
+        load(None, environ=environ),
+    ]
+    assert {each.davkeep.state for each in configurations} == {state_folder(environ=environ)}
+
+
+def test_where_former_states_may_be(share: Path, environ: Environ, tmp_path: Path) -> None:
+    """That of the same roots, then others by when they were used; none beside a named folder."""
+    place = Path(environ["HOME"], ".local/state/davkeep")
+    for number, name in enumerate(("0" * 16, "f" * 16, "no-state", "e" * 16)):
+        (place / name).mkdir(parents=True)
+        (place / name / "davkeep.sqlite3").touch()
+        os.utime(place / name / "davkeep.sqlite3", (number, number))
+    (place / ("d" * 16)).mkdir()
+    configuration = load(None, Overrides(root=str(share)), environ=environ)
+    former = former_of(configuration, environ)
+    assert former is not None
+    name = hashlib.sha256(os.fsencode(os.path.realpath(share))).hexdigest()[:16]
+    assert former.own == place / name
+    assert [each.name for each in former.others] == ["e" * 16, "f" * 16, "0" * 16]
+    named = changed(configuration, "davkeep.state", str(tmp_path / "state"))
+    assert former_of(named, environ) is None
 
 
 def test_the_xdg_state_folder_is_respected(share: Path, environ: Environ, tmp_path: Path) -> None:
@@ -74,7 +86,7 @@ def test_serving_ones_home_does_not_serve_the_state(environ: Environ) -> None:
     """A state folder that would lie inside the share gets a name that is hidden from clients."""
     configuration = load(None, Overrides(root=environ["HOME"]), environ=environ)
     below = os.path.relpath(str(configuration.davkeep.state), environ["HOME"])
-    assert ".davkeep" in below.split("/")
+    assert any(is_reserved(name) for name in below.split("/"))
 
 
 @pytest.mark.parametrize("state", ["share", "share/state", "alias/state"])
