@@ -8,6 +8,7 @@ from davkeep.dav.shares import Provider
 from davkeep.operations import Outcome, RepeatKey
 from davkeep.trees.identity import etag_of, identity_of
 from davkeep.words.conditions import CONDITIONS
+from davkeep.words.names import folded
 from davkeep.words.urls import Segments, quote_path
 
 #: A share, and a path in it.
@@ -30,8 +31,8 @@ def key_of(
         owner=request.user,
         address=request.account_address,
         method=request.method,
-        source=request.url,
-        destination=None if destination is None else quote_path(_whole(destination)),
+        source=_source(request),
+        destination=None if destination is None else _respelled(destination),
         depth=_meant(request, "Depth", "infinity"),
         overwrite=_meant(request, "Overwrite", "t"),
         conditions=tuple(request.environ.get(name) for name in _CONDITIONS),
@@ -39,9 +40,18 @@ def key_of(
     )
 
 
-def _whole(target: Target) -> Segments:
+def _source(request: Request) -> str:
+    if request.provider is None:
+        return request.url
+    return _respelled((request.provider, request.segments))
+
+
+def _respelled(target: Target) -> str:
+    """A URL path, the same one in all spellings that are one name in its share."""
     provider, segments = target
-    return provider.segments + segments
+    if provider.share.folds:
+        segments = tuple(map(folded, segments))
+    return quote_path(provider.segments + segments)
 
 
 def _meant(request: Request, name: str, absent: str) -> str:

@@ -25,12 +25,14 @@ from davkeep.trees.marker import (
     Marker,
     MarkerBroken,
     alone_at,
+    is_marker_respelled,
     marker_if_any,
     read_marker,
     write_marker,
 )
 from davkeep.trees.place import PASS, Identity
 from davkeep.trees.share import Share
+from davkeep.trees.spelling import FOLDING, Spelling
 
 _log = logging.getLogger("davkeep.operations")
 
@@ -98,6 +100,7 @@ class Identities:
         for share in shares:
             each = found[share.root.identities[-1]]
             share.prefix = each.prefix
+            _tell_spelling(share, each)
             recognition = _Recognition(self, share, each)
             share.root.recognise = recognition.looks_right
             self._recognitions[share.folder] = recognition
@@ -118,7 +121,9 @@ class Identities:
     def _look(self, share: Share) -> "_Look":
         with share.root.opened() as fd:
             try:
-                return _Look(share, read_marker(fd), Fingerprint.of(fd))
+                marker = read_marker(fd)
+                is_respelled = marker is not None and is_marker_respelled(fd)
+                return _Look(share, marker, Fingerprint.of(fd), is_respelled)
             except MarkerBroken as error:
                 raise ShareRefused(
                     share.folder,
@@ -131,13 +136,17 @@ class Identities:
         if look.marker is not None:
             self._refuse_foreign(look.share, look.marker)
             _refuse_copy(look, look.marker, known, found)
-            return self._as_known(look, look.marker.share)
-        share = self._known_again(look, known) or str(uuid.uuid4())
-        return self._as_known(look, self._marked(look, self._marker(share)))
+            spelling = _known_spelling(look, known.get(look.marker.share))
+            if spelling is not None:
+                return self._as_known(look, look.marker.share, spelling)
+        name = look.marker.share if look.marker else self._known_again(look, known)
+        share, spelling = self._marked(look, self._marker(name or str(uuid.uuid4())))
+        return self._as_known(look, share, spelling)
 
-    def _as_known(self, look: "_Look", share: str) -> KnownShare:
+    def _as_known(self, look: "_Look", share: str, spelling: Spelling | None) -> KnownShare:
         prefix = b"/" + share.encode("ascii")
-        return KnownShare(share, prefix, look.share.folder, look.fingerprint, self._now())
+        told = None if spelling is None else spelling.as_text()
+        return KnownShare(share, prefix, look.share.folder, look.fingerprint, self._now(), told)
 
     def _refuse_foreign(self, share: Share, marker: Marker) -> None:
         """Refuse a share of another state, unless nothing that others store can be harmed here."""
@@ -171,21 +180,22 @@ class Identities:
     def _marker(self, share: str) -> Marker:
         return Marker(share, self._owner.state, self._owner.folder)
 
-    def _marked(self, look: "_Look", marker: Marker) -> str:
-        """Mark a root, if it can be marked; return the share that it is then.
+    def _marked(self, look: "_Look", marker: Marker) -> tuple[str, Spelling | None]:
+        """Mark a root, if it can be marked; return the share that it is then, and which spellings
+        are one there, as far as that was found out.
 
         A disk that hangs keeps nobody from serving the others: it is marked when it answers.
         """
         if look.share.readonly:
-            return marker.share
+            return marker.share, FOLDING if look.is_respelled else None
         marking = Marking(look.share, marker, fsync=self._database.flushes)
         marking.begin(is_needed=not look.fingerprint.is_whole)
         other = marking.wait()
         if other is None:
-            return marker.share
+            return marker.share, marking.spelling or (FOLDING if look.is_respelled else None)
         # Another server was faster in this moment.
         self._refuse_foreign(look.share, other)
-        return other.share
+        return other.share, None
 
     def begin_anew(self, share: Share, known: KnownShare, fd: int) -> bool:
         """Whether an unknown folder in the place of a share may be that from now on: as long as
@@ -287,6 +297,28 @@ class _Look:
     share: Share
     marker: Marker | None
     fingerprint: Fingerprint
+    #: Whether the marker is found in another case as well.
+    is_respelled: bool
+
+
+def _known_spelling(look: _Look, before: KnownShare | None) -> Spelling | None:
+    """What was found out of the spelling of names before, if it holds still.
+
+    It may be a matter of how the file system is mounted, so where names are folded, or were, it is
+    found out again.
+    """
+    if before is None or before.spelling is None or before.fingerprint != look.fingerprint:
+        return None
+    known = Spelling.from_text(before.spelling)
+    return None if known.folds or look.is_respelled else known
+
+
+def _tell_spelling(share: Share, known: KnownShare) -> None:
+    device = share.root.identities[-1][0]
+    if known.spelling is None:
+        share.spellings.forget(device)
+    else:
+        share.spellings.settle(device, Spelling.from_text(known.spelling))
 
 
 def _is_known(before: KnownShare, found: KnownShare) -> bool:

@@ -5,6 +5,7 @@ import threading
 
 from davkeep.trees.marker import Marker, alone_at, read_marker, write_marker
 from davkeep.trees.share import Share
+from davkeep.trees.spelling import Spelling
 from davkeep.words.threads import ThreadRefusedError, start_brief
 
 _log = logging.getLogger("davkeep.operations")
@@ -21,6 +22,8 @@ class Marking:
         self._marker = marker
         self._fsync = fsync
         self._other: Marker | None = None
+        #: What was found out of the spelling of names there; None for nothing.
+        self.spelling: Spelling | None = None
         self._is_over = threading.Event()
 
     def begin(self, *, is_needed: bool) -> None:
@@ -41,9 +44,10 @@ class Marking:
         try:
             with share.root.opened() as fd, alone_at(fd):
                 self._other = read_marker(fd)
-                if self._other is not None:
+                if self._other not in (None, self._marker):
                     return
-                if not mark(share, fd, self._marker, fsync=self._fsync) and is_needed:
+                self.spelling = mark(share, fd, self._marker, fsync=self._fsync)
+                if self.spelling is None and is_needed:
                     _log.warning("nothing tells %s from another folder there", share.folder)
         except OSError as error:
             _log.warning("%s cannot be marked: %s", share.folder, error.strerror)
@@ -51,11 +55,13 @@ class Marking:
             self._is_over.set()
 
 
-def mark(share: Share, fd: int, marker: Marker, *, fsync: bool) -> bool:
-    """Mark a root; False if it cannot be, which is told."""
+def mark(share: Share, fd: int, marker: Marker, *, fsync: bool) -> Spelling | None:
+    """Mark a root; return which spellings of names are one there.
+
+    None if it cannot be marked, which is told.
+    """
     try:
-        write_marker(fd, marker, fsync=fsync)
+        return write_marker(fd, marker, fsync=fsync)
     except OSError as error:
         _log.warning("%s cannot be marked as a share: %s", share.folder, error.strerror)
-        return False
-    return True
+        return None

@@ -61,6 +61,9 @@ class Stored:
 
     def moved(self, source: bytes, destination: bytes) -> None:
         """The source is the destination now; its own locks do not go along (RFC 4918 7.6)."""
+        if source == destination:
+            # Another spelling, which its file system does not keep.
+            return
         with self.database.transaction():
             self._overwritten(destination)
             self.locks.end_at_or_below(source)

@@ -168,7 +168,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             filesystem TEXT,
             inode TEXT NOT NULL,
             born TEXT,
-            seen REAL NOT NULL
+            seen REAL NOT NULL,
+            spelling TEXT
         ) WITHOUT ROWID
         """,
     ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from davkeep.store.database import Database
 from davkeep.trees.fingerprint import Fingerprint
 
-_COLUMNS = "share, prefix, root, filesystem, inode, born, seen"
+_COLUMNS = "share, prefix, root, filesystem, inode, born, seen, spelling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class KnownShare:
     `share` is its UUID, `prefix` the key of its root, which begins with another UUID where the root
     lies in that of an outer share. `root` is the real path of the root when it was last served,
     `fingerprint` what the kernel told of it then, and `seen` when that was, in epoch seconds, to
-    about a day.
+    about a day. `spelling` is that of names in the root, as text; see `trees.spelling`.
     """
 
     share: str
@@ -24,6 +24,7 @@ class KnownShare:
     root: str
     fingerprint: Fingerprint
     seen: float
+    spelling: str | None = None
 
 
 class KnownShares:
@@ -36,8 +37,8 @@ class KnownShares:
         """Every share, also those that are served no more."""
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM shares ORDER BY share")
         return [
-            KnownShare(share, prefix, os.fsdecode(root), Fingerprint(*fingerprint), seen)
-            for share, prefix, root, *fingerprint, seen in rows
+            KnownShare(share, prefix, os.fsdecode(root), Fingerprint(*fingerprint), seen, spelling)
+            for share, prefix, root, *fingerprint, seen, spelling in rows
         ]
 
     def get(self, share: str) -> KnownShare | None:
@@ -50,8 +51,8 @@ class KnownShares:
         values = (known.share, known.prefix, os.fsencode(known.root))
         with self._database.transaction() as connection:
             connection.execute(
-                f"INSERT OR REPLACE INTO shares ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, told.filesystem, told.inode, told.born, known.seen),
+                f"INSERT OR REPLACE INTO shares ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, told.filesystem, told.inode, told.born, known.seen, known.spelling),
             )
 
     def remove(self, share: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from davkeep.store.database import Database
 from davkeep.store.subtrees import BELOW, IN_SUBTREE, check_path, subtree
+from davkeep.words.names import folded
 
 _COLUMNS = "name, path, principal, address, length, folder, inode, touched, created, arrived, copy"
 
@@ -98,6 +99,16 @@ class Uploads:
             (path, principal, address),
         )
         return StoredUpload(*rows[0]) if rows else None
+
+    def respelled(self, path: bytes, principal: str, address: str) -> bytes | None:
+        """The path of an owner's upload whose name is another spelling of that in `path`."""
+        above = os.path.dirname(path)
+        rows = self._database.rows(
+            f"SELECT path FROM uploads WHERE principal = ? AND address = ? AND {BELOW}",
+            (principal, address, *subtree(above)[1:]),
+        )
+        alike = (found for (found,) in rows if os.path.dirname(found) == above)
+        return next((found for found in alike if _spelled(found) == _spelled(path)), None)
 
     def get(self, name: str) -> StoredUpload | None:
         """The upload whose hidden file is called ``name``."""
@@ -222,6 +233,10 @@ class Uploads:
                 f"UPDATE uploads SET path = CAST(? || substr(path, ?) AS BLOB) WHERE {BELOW}",
                 (destination, len(source) + 1, *tree[1:]),
             )
+
+
+def _spelled(path: bytes) -> str:
+    return folded(os.fsdecode(os.path.basename(path)))
 
 
 def _values(upload: StoredUpload) -> Iterator[bytes | str | float | int | None]:

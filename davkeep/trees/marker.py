@@ -11,12 +11,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from davkeep.trees.durability import flush_directory
+from davkeep.trees.spelling import PROBE, Spelling, is_found_otherwise, tried
 
 #: Its name, which no client can reach, and no walk sees: see ``words.names.is_reserved``.
 MARKER = ".davkeep.share"
 
 #: What is read of one at most.
 MOST_BYTES = 16 * 1024
+
+#: What a file system says that has no such letters.
+_NO_SUCH_NAME = frozenset((errno.EILSEQ, errno.EINVAL, errno.ENOENT, errno.EIO))
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -80,6 +84,11 @@ def read_marker(root_fd: int) -> Marker | None:
         return Marker.from_text(file.read(MOST_BYTES))
 
 
+def is_marker_respelled(root_fd: int) -> bool:
+    """Whether a marker that is there is found in another case."""
+    return is_found_otherwise(root_fd, [MARKER.upper()])
+
+
 def marker_if_any(root_fd: int) -> Marker | None:
     """The same; None also where it says nothing."""
     with suppress(MarkerBroken):
@@ -112,17 +121,27 @@ def _locked(root_fd: int) -> int | None:
     return None
 
 
-def write_marker(root_fd: int, marker: Marker, *, fsync: bool) -> None:
+def write_marker(root_fd: int, marker: Marker, *, fsync: bool) -> Spelling:
     """Put a marker into an open directory, in the place of any other; lastingly if `fsync` is set.
 
-    To be done by who is alone there. Raises OSError, and nothing is changed then.
+    To be done by who is alone there. Return what the directory makes of the spelling of names, for
+    which the marker has another name at first. Raises OSError, and nothing is changed then.
     """
-    staged = f"{MARKER}.new"
+    try:
+        return _written(root_fd, PROBE, marker, fsync=fsync)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_NAME:
+            raise
+    return _written(root_fd, f"{MARKER}.new", marker, fsync=fsync)
+
+
+def _written(root_fd: int, staged: str, marker: Marker, *, fsync: bool) -> Spelling:
     with suppress(FileNotFoundError):
         os.unlink(staged, dir_fd=root_fd)
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(staged, how, 0o644, dir_fd=root_fd)
     try:
+        spelling = tried(root_fd, staged)
         _fill(fd, marker.as_text(), fsync=fsync)
         os.rename(staged, MARKER, src_dir_fd=root_fd, dst_dir_fd=root_fd)
     except OSError:
@@ -131,6 +150,7 @@ def write_marker(root_fd: int, marker: Marker, *, fsync: bool) -> None:
         raise
     if fsync:
         flush_directory(root_fd)
+    return spelling
 
 
 def _fill(fd: int, text: bytes, *, fsync: bool) -> None:

@@ -31,7 +31,8 @@ def move(source: Entry, destination: Entry, control: Control, *, overwrite: bool
         entry.require_writable()
         entry.refuse_root()
     status, existing = source.stat(), destination.find()
-    if existing is not None and os.path.samestat(status, existing):
+    is_itself = existing is not None and os.path.samestat(status, existing)
+    if is_itself or destination.is_respelling:
         return _move_onto_itself(source, destination, control, overwrite=overwrite)
     refuse_nesting(source, destination)
     if existing is not None:
@@ -64,7 +65,7 @@ def _move_onto_itself(
     """Move between two names of one inode, which rename(2) would leave as it is."""
     if is_same_name(source, destination):
         raise PermissionError(errno.EPERM, "The destination is the source")
-    is_variant = is_case_variant(source, destination)
+    is_variant = destination.is_respelling or is_case_variant(source, destination)
     control.witness.changing(Respell(Inode.of(source.stat())))
     with ExitStack() as undo:
         if is_variant:

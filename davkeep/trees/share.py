@@ -20,6 +20,7 @@ from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
 from davkeep.trees.names import is_hidden_name, is_segment
 from davkeep.trees.place import PASS, Identity, Place, place_of
 from davkeep.trees.root import Root
+from davkeep.trees.spelling import EXACT, Spellings
 from davkeep.trees.steps import Segments
 
 __all__ = ["Entry", "Kind", "Place", "Share", "etag_of", "is_hidden_name"]
@@ -55,15 +56,26 @@ class Entry(Closing):
     """
 
     def __init__(
-        self, share: "Share", segments: Segments, parent_fd: int, above: tuple[Identity, ...]
+        self,
+        share: "Share",
+        segments: Segments,
+        parent_fd: int,
+        above: tuple[Identity, ...],
+        asked: str | None = None,
     ) -> None:
-        """Take over ``parent_fd``; ``above`` are the directories from ``/`` to the parent."""
+        """Take over ``parent_fd``; ``above`` are the directories from ``/`` to the parent.
+
+        ``asked``: how the name was spelled by who asked for it.
+        """
         self.share = share
-        #: Real names below the share's root, symbolic links resolved.
+        #: Real names below the share's root, as they are stored, symbolic links resolved.
         self.segments = segments
         self.parent_fd = parent_fd
         self.is_root = not segments
         self.name = segments[-1] if segments else "."
+        self.asked = self.name if asked is None else asked
+        #: Whether it is another spelling of a name that is there.
+        self.is_respelling = False
         self._above = above
 
     def close(self) -> None:
@@ -94,6 +106,17 @@ class Entry(Closing):
     def root(self) -> Identity:
         """The root of the share in which the entry was found."""
         return self._above[-max(len(self.segments), 1)]
+
+    def respelled(self) -> "Entry":
+        """The name by which the entry was asked for, as that of another one; the caller closes it.
+
+        It is known by how that name would be kept.
+        """
+        kept = self.share.spellings.of(self._above[-1][0]).new(self.asked)
+        fd = os.open(".", PASS, dir_fd=self.parent_fd)
+        entry = Entry(self.share, (*self.segments[:-1], kept), fd, self._above)
+        entry.name, entry.is_respelling = self.asked, True
+        return entry
 
     def is_same_as(self, other: "Entry") -> bool:
         """Whether both are the same name in the same directory."""
@@ -178,11 +201,19 @@ class Share(Closing):
         self.folder = self.root.folder
         self.follow_symlinks = follow_symlinks
         self.readonly = readonly
+        #: Which spellings of a name are one.
+        self.spellings = Spellings()
+        self.spellings.settle(self.root.identities[-1][0], EXACT)
         #: The key of the root. Until somebody knows which share this is, that is its real path.
         self.prefix = self.path_of(())
 
     def close(self) -> None:
         """Nothing is kept open between two requests, so a disk can be unmounted."""
+
+    @property
+    def folds(self) -> bool:
+        """Whether other spellings lead to the same entry, in the root at least."""
+        return self.spellings.of(self.root.identities[-1][0]).folds
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -297,11 +328,15 @@ class Share(Closing):
         fd, identities = self.root.open()
         above = list(identities)
         keep = False
+        asked = path[-1] if path else None
         try:
-            for index, segment in enumerate(path):
+            for index, spelled in enumerate(path):
                 last = index == len(path) - 1
-                if segment == "..":
+                if spelled == "..":
                     return _parent(path, index)
+                segment = self.spellings.stored(fd, above[-1], spelled)
+                if segment != spelled:
+                    path = (*path[:index], segment, *path[index + 1 :])
                 if self.follow_symlinks and (follow_last or not last):
                     target = link_target(fd, segment)
                     if target is not None:
@@ -310,7 +345,7 @@ class Share(Closing):
                     fd = _step(fd, segment)
                     above.append(identity_of(os.fstat(fd)))
             keep = True
-            return Entry(self, path, fd, tuple(above))
+            return Entry(self, path, fd, tuple(above), asked)
         finally:
             if not keep:
                 os.close(fd)

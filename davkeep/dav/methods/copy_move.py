@@ -49,7 +49,10 @@ class Wish:
         source = opened.enter_context(provider.existing(segments, follow_last=not self.is_move))
         source.stat()
         provider, segments = self.destination
-        return source, opened.enter_context(provider.member(segments, follow_last=False))
+        destination = opened.enter_context(provider.member(segments, follow_last=False))
+        if self.is_move and is_same_name(source, destination) and source.asked != destination.asked:
+            destination = opened.enter_context(destination.respelled())
+        return source, destination
 
     def is_bulk(self) -> bool:
         """Whether it may wait unbegun. A MOVE may not: most are one rename."""
@@ -142,7 +145,7 @@ def _check(
     refuse_roots(site, *wish.destination, destination, destination.place)
     _refuse_nesting(source, destination)
     existing = destination.find()
-    if existing is not None and not wish.overwrite:
+    if existing is not None and not (wish.overwrite or destination.is_respelling):
         raise Failure(412, "The destination exists.")
     if wish.is_move:
         locks.tree(source)

@@ -73,19 +73,20 @@ class Uploads:
         423 while the upload is being stored; DestinationError where nothing can be staged.
         """
         while True:
-            row = self._stored.find(entry.key, *owner)
+            key = self._key(entry, owner)
+            row = self._stored.find(key, *owner)
             name = self._prefix + token_hex(16) if row is None else row.name
             with self._turns.at(name):
                 if row is None:
                     begun = self._made(name, entry, owner, part)
                 else:
-                    begun = self._gone_on(name, entry, part)
+                    begun = self._gone_on(name, key, entry, part)
             if begun is not None:
                 return begun
 
     def standing(self, entry: Entry, owner: Owner) -> Standing | None:
         """How far the upload of ``owner`` is; None if there is none."""
-        found = self._stored.find(entry.key, *owner)
+        found = self._stored.find(self._key(entry, owner), *owner)
         if found is None:
             return None
         with self._turns.at(found.name):
@@ -105,7 +106,7 @@ class Uploads:
 
     def abandon(self, entry: Entry, owner: Owner) -> bool:
         """Drop the upload of ``owner``; False if there is none. 423 while it is being stored."""
-        found = self._stored.find(entry.key, *owner)
+        found = self._stored.find(self._key(entry, owner), *owner)
         return found is not None and self._abandon(found.name)
 
     def keep(self, transfer: Transfer, *, durable: bool) -> None:
@@ -180,6 +181,14 @@ class Uploads:
         """The server has stopped: requests that it cut leave everything as it is."""
         self._is_closed = True
 
+    def _key(self, entry: Entry, owner: Owner) -> bytes:
+        """The key of an entry. Where names are folded, and nothing has the name yet, an upload that
+        its owner has begun under another spelling is the one to it.
+        """
+        if not entry.share.folds or entry.find() is not None:
+            return entry.key
+        return self._stored.respelled(entry.key, *owner) or entry.key
+
     # With the turn of the upload
 
     def _made(self, name: str, entry: Entry, owner: Owner, part: ContentRange) -> Transfer | None:
@@ -197,10 +206,10 @@ class Uploads:
             undo.pop_all()
         return self._entered(name, made, part)
 
-    def _gone_on(self, name: str, entry: Entry, part: ContentRange) -> Transfer | None:
+    def _gone_on(self, name: str, key: bytes, entry: Entry, part: ContentRange) -> Transfer | None:
         """Go on with an upload; None if it is gone, or goes for a new one to begin."""
         row = self._stored.get(name)
-        if row is None or row.path != entry.key:
+        if row is None or row.path != key:
             return None
         opened = None if self._is_old(row) else self._taken(entry, row)
         if opened is None:
