@@ -34,7 +34,7 @@ class Marking:
             self._mark(is_needed)
 
     def wait(self) -> Marker | None:
-        """Wait for it for a moment; return the marker that was there already, if there was."""
+        """Wait for it for a moment; return the one that is there already, if that is another."""
         if not self._is_over.wait(PATIENCE):
             _log.warning("%s does not answer; it is marked when it does", self._share.folder)
         return self._other
@@ -43,8 +43,9 @@ class Marking:
         share = self._share
         try:
             with share.root.opened() as fd, alone_at(fd):
-                self._other = read_marker(fd)
-                if self._other not in (None, self._marker):
+                other = read_marker(fd)
+                if other not in (None, self._marker):
+                    self._other = other
                     return
                 self.spelling = mark(share, fd, self._marker, fsync=self._fsync)
                 if self.spelling is None and is_needed:

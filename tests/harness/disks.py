@@ -40,7 +40,14 @@ def bound(source: Path, folder: Path) -> Iterator[Path]:
 def _mounted(folder: Path, *what: str) -> Iterator[Path]:
     folder.mkdir()
     subprocess.run(["mount", *what, str(folder)], check=True)
-    try:
+    with unmounted(folder):
         yield folder
+
+
+@contextmanager
+def unmounted(folder: Path) -> Iterator[None]:
+    """Unmount what is mounted at ``folder`` at the end."""
+    try:
+        yield
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
