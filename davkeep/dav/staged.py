@@ -155,6 +155,7 @@ def _look(site: Site, request: Request, check: Check, staged: Staged) -> Finding
     with request.share.member(request.segments) as entry:
         if not entry.is_same_as(staged.entry):
             raise Failure(409, "The collection above was replaced while the content arrived.")
+        staged.entry.respell(entry)
         locks = check(site, request, entry)
         staged.is_new = locks.is_creation
         return Findings([(entry.place, Mode.WRITE)], locks.tokens)

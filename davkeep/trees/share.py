@@ -17,7 +17,7 @@ from davkeep.trees.closing import Closing
 from davkeep.trees.descent import DIRECTORY
 from davkeep.trees.identity import etag_of, identity_of
 from davkeep.trees.links import MAX_LINKS, expanded, link_target, outside
-from davkeep.trees.names import is_hidden_name, is_segment
+from davkeep.trees.names import folded, is_hidden_name, is_segment
 from davkeep.trees.place import PASS, Identity, Place, place_of
 from davkeep.trees.root import Root
 from davkeep.trees.spelling import EXACT, Spellings
@@ -119,8 +119,16 @@ class Entry(Closing):
         return entry
 
     def is_same_as(self, other: "Entry") -> bool:
-        """Whether both are the same name in the same directory."""
-        return self.name == other.name and os.path.samestat(self._parent(), other._parent())
+        """Whether both are the same name in the same directory, in spellings that are one there."""
+        is_alike = self.share.folds and folded(self.name) == folded(other.name)
+        is_name = is_alike or self.name == other.name
+        return is_name and os.path.samestat(self._parent(), other._parent())
+
+    def respell(self, other: "Entry") -> None:
+        """Have the spelling of one that is the same as this, which was made in the meantime."""
+        if self.name != other.name:
+            self.segments, self.name = other.segments, other.name
+            self.__dict__.pop("key", None)
 
     @property
     def kind(self) -> Kind | None:
