@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,8 @@ from davkeep.operations import (
     most_begun,
     tell_nobody,
 )
-from davkeep.operations.identities import Identities, Owner, ShareRefused
+from davkeep.operations.identities import Identities
+from davkeep.operations.looks import Owner, ShareRefused
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.recovery.sweep import Sweep
 from davkeep.operations.upkeep import Steps, Upkeep
@@ -48,11 +49,12 @@ from davkeep.store.database import Database, StateRefused, StoreError
 from davkeep.store.deliveries import Deliveries
 from davkeep.store.departed import DepartedFile
 from davkeep.store.former import Former, bring_in, take_over
-from davkeep.store.instance import instance_of
+from davkeep.store.instance import instance_of, others_of
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Locks
 from davkeep.store.properties import DeadProperties
 from davkeep.store.results import KeptResults
+from davkeep.store.shares import NestedShares
 from davkeep.store.uploads import Uploads as StoredUploads
 from davkeep.terminal import output
 from davkeep.terminal.log import LogHandler
@@ -131,7 +133,8 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     state cannot be read.
     """
     block = site.configuration.davkeep
-    recovery = Recovery(site.books, site.instance, spool=block.put.spool, sweep=_sweep(site))
+    instances = [site.instance, *others_of(site.database)]
+    recovery = Recovery(site.books, instances, spool=block.put.spool, sweep=_sweep(site, instances))
     found = recovery.settle()
     start_sweeping(site, opened)
     for operation in found:
@@ -141,11 +144,11 @@ def recover(site: Site, opened: ExitStack) -> Recovery:
     return recovery
 
 
-def _sweep(site: Site) -> Steps | None:
+def _sweep(site: Site, instances: Sequence[str]) -> Steps | None:
     """What looks for hidden entries that may have lost their records; None if there can be none."""
     if not site.database.has_lost_records:
         return None
-    sweep = Sweep(site.journal, site.stored, site.instance, site.in_use.__contains__)
+    sweep = Sweep(site.journal, site.stored, instances, site.in_use.__contains__)
     spool = site.configuration.davkeep.put.spool
     roots = [provider.share.folder for provider in site.shares.providers]
     return sweep.steps([*roots, *([] if spool is None else [spool])])
@@ -198,7 +201,7 @@ def make_site(
     shares = make_shares(configuration)
     opened.callback(shares.close)
     if former is not None and not is_moved:
-        bring_in(database, former, [provider.share.folder for provider in shares.providers])
+        bring_in(database, departed, former, [each.share.folder for each in shares.providers])
     identities = identify(shares, database, departed, instance)
     roots = Roots([provider.share for provider in shares.providers])
     upkeep = start_upkeep(database, opened)
@@ -213,6 +216,7 @@ def make_site(
         Locks(database, time.time),
         StoredUploads(database),
         roots,
+        NestedShares(database),
     )
     reservations = Reservations()
     journal = Journal(database)

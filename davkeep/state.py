@@ -2,16 +2,19 @@
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from davkeep.control import ask
 from davkeep.operations.adoption import Adoption
-from davkeep.operations.identities import Owner, ShareRefused
+from davkeep.operations.looks import Owner, ShareRefused
 from davkeep.settings import served_roots, state_folder
 from davkeep.store.backup import BackupError, back_up_closed
 from davkeep.store.database import Database
+from davkeep.store.departed import DepartedFile
 from davkeep.store.errors import StateRefused
 from davkeep.store.files import DATABASE, size_of
 from davkeep.store.instance import instance_of
@@ -117,6 +120,6 @@ def _adopted_by_closed(folder: Path, root: str, wanted: str | None) -> str:
     """The same, where no server works with the state."""
     if not size_of(folder / DATABASE):
         raise CommandFailed(f"{folder} holds no database", status=REFUSED)
-    with Database(folder) as database:
+    with Database(folder) as database, closing(DepartedFile(folder)) as departed:
         owner = Owner(instance_of(database), os.path.realpath(folder))
-        return Adoption(database, owner).adopt(Share(root), wanted)
+        return Adoption(database, departed, owner, time.time).adopt(Share(root), wanted)

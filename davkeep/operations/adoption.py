@@ -2,14 +2,20 @@
 
 import logging
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from davkeep.operations.identities import Owner, ShareRefused, is_marked_as, refuse_living
+from davkeep.operations.looks import (
+    Owner,
+    ShareRefused,
+    is_marked_as,
+    is_of,
+    refuse_living,
+)
 from davkeep.store.database import Database, StateRefused
-from davkeep.store.files import INSTANCE
-from davkeep.store.rekey import rekey
+from davkeep.store.departed import DepartedFile
+from davkeep.store.rekey import Change, rekey_all
 from davkeep.store.shares import KnownShare, KnownShares
 from davkeep.store.transfer import transfer
 from davkeep.trees.fingerprint import Fingerprint
@@ -25,32 +31,52 @@ class Adoption:
     What is stored about them in another state, if that is on this machine, comes along.
     """
 
-    def __init__(self, database: Database, owner: Owner) -> None:
-        """``owner``: to whom they belong afterwards, the state of ``database``."""
+    def __init__(
+        self,
+        database: Database,
+        departed: DepartedFile,
+        owner: Owner,
+        now: Callable[[], float],
+    ) -> None:
+        """``owner``: to whom they belong afterwards, the state of ``database``. ``now``: seconds of
+        the epoch.
+        """
         self._database = database
+        self._departed = departed
         self._known = KnownShares(database)
         self._owner = owner
+        self._now = now
 
     def adopt(self, share: Share, wanted: str | None = None) -> str:
         """Mark a root, as the share ``wanted`` if that is given, and return which share it is.
 
-        Raises ShareRefused, StoreError, and OSError for a root that cannot be marked.
+        Where none can be marked, it is noted that somebody has said so. Raises ShareRefused,
+        StoreError, and OSError for a root that cannot be opened.
         """
         known = {each.share: each for each in self._known.all()}
         if wanted is not None and wanted not in known:
             raise ShareRefused(share.folder, f"no share {wanted} is known here")
-        with share.root.opened() as fd, alone_at(fd):
+        with share.root.looked_at() as fd, alone_at(fd):
             before = marker_if_any(fd)
-            if before is not None and before.state != self._owner.state:
+            if before is not None:
                 refuse_living(share, before, self._owner)
-            chosen = wanted or _chosen(share, before, known, Fingerprint.of(fd))
+            fingerprint = Fingerprint.of(fd)
+            chosen = wanted or _chosen(share, before, known, fingerprint)
             self._refuse_other(share, chosen, known)
             if before is not None:
                 self._bring_along(before, chosen)
-            marker = Marker(chosen, self._owner.state, self._owner.folder)
-            if marker != before:
-                write_marker(fd, marker, fsync=self._database.flushes)
+            self._mark(share, fd, self._owner.mark(chosen), fingerprint)
         return chosen
+
+    def _mark(self, share: Share, fd: int, marker: Marker, fingerprint: Fingerprint) -> None:
+        try:
+            write_marker(fd, marker, fsync=self._database.flushes)
+        except OSError as error:
+            _log.warning("%s cannot be marked (%s): it is noted", share.folder, error.strerror)
+            before = self._known.get(marker.share)
+            prefix = b"/" + marker.share.encode("ascii") if before is None else before.prefix
+            adopted = KnownShare(marker.share, prefix, share.folder, fingerprint, self._now())
+            self._known.put(replace(adopted, is_adopted=True))
 
     def _refuse_other(self, share: Share, chosen: str, known: Mapping[str, KnownShare]) -> None:
         """Refuse to make a second root of what another one is."""
@@ -67,14 +93,16 @@ class Adoption:
         becomes = self._known.get(chosen)
         if was is None or becomes is None or was.share == becomes.share:
             return
+        changes = [Change(was.prefix, becomes.prefix)]
         with self._database.transaction():
-            rekey(self._database, was.prefix, becomes.prefix)
+            self._departed.rekey(changes)
+            rekey_all(self._database, changes)
             self._known.remove(was.share)
 
     def _bring_from(self, marker: Marker) -> None:
         """Move what the state that a marker names knows of its share."""
         folder = Path(marker.folder)
-        if marker.folder == self._owner.folder or not _is_of(folder, marker.state):
+        if marker.folder == self._owner.folder or not is_of(folder, marker.state):
             told = "the state %s is not in %s any more: nothing that it knows comes along"
             _log.warning(told, marker.state, marker.folder)
             return
@@ -85,17 +113,10 @@ class Adoption:
                     return
                 # The share first: a transfer that is cut off is gone on with by the next adoption.
                 self._known.put(known)
-                transfer(source, self._database, known.prefix)
+                transfer(source, self._database, self._departed, known.prefix)
                 KnownShares(source).remove(known.share)
         except StateRefused as error:
             raise ShareRefused(marker.folder, str(error)) from None
-
-
-def _is_of(folder: Path, instance: str) -> bool:
-    """Whether a folder holds the state of an instance. A marker may say anything."""
-    with suppress(OSError):
-        return (folder / INSTANCE).read_bytes() == instance.encode("ascii", "replace")
-    return False
 
 
 def _chosen(

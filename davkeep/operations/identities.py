@@ -1,65 +1,38 @@
-"""Which share each root is: found out at the start, before anything that is stored is looked at."""
+"""Which share each root is: found out at the start, before anything that is stored is looked at,
+and again when another directory has come in the place of one.
+"""
 
 import logging
 import os
 import stat
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-from davkeep.operations.marking import Marking, mark
-from davkeep.store.database import Database
+from davkeep.operations.looks import ADOPT, Look, Owner, ShareRefused
+from davkeep.operations.marking import PATIENCE, Marking
+from davkeep.operations.prefixes import Prefixes
+from davkeep.store.database import Database, StoreError
 from davkeep.store.departed import DepartedFile
-from davkeep.store.files import is_in_use
-from davkeep.store.rekey import is_anything_below, rekey
+from davkeep.store.rekey import Change, is_anything_stored, rekey_all
 from davkeep.store.shares import KnownShare, KnownShares
 from davkeep.store.subtrees import FORMER, former_key
 from davkeep.store.uploads import Uploads
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.identity import identity_of
-from davkeep.trees.marker import (
-    MARKER,
-    Marker,
-    MarkerBroken,
-    alone_at,
-    is_marker_respelled,
-    marker_if_any,
-    read_marker,
-    write_marker,
-)
-from davkeep.trees.place import PASS, Identity
+from davkeep.trees.marker import MarkerBroken, alone_at, marker_if_any, read_marker, write_marker
+from davkeep.trees.place import Identity
 from davkeep.trees.share import Share
 from davkeep.trees.spelling import FOLDING, Spelling
+from davkeep.words.threads import ThreadRefusedError, start_brief
 
 _log = logging.getLogger("davkeep.operations")
 
 #: Seconds after which it is noted again that a share was served.
 SEEN_AGAIN = 86_400.0
-
-_ADOPT = "`davkeep state adopt`"
-
-
-class ShareRefused(Exception):
-    """A folder is not served, for what is stored might belong to another one.
-
-    Its text is one line, begins with ``folder``, the real path of the root, and says what to do.
-    """
-
-    def __init__(self, folder: str, why: str) -> None:
-        """Say so."""
-        super().__init__(f"{folder}: {why}")
-        self.folder = folder
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """To whom shares belong: the name of an instance, and the folder of its state."""
-
-    state: str
-    folder: str
 
 
 class Identities:
@@ -84,129 +57,177 @@ class Identities:
         self._owner = owner
         self._now = now
         #: Those that are served, by the real paths of their roots.
-        self._recognitions: dict[str, _Recognition] = {}
+        self._places: dict[str, _Place] = {}
+        #: One at a time finds out what has come in the place of a root.
+        self._finding = threading.Lock()
 
     def settle(self, shares: Sequence[Share]) -> None:
         """Identify all of them, before anything is served.
 
-        Raises ShareRefused, StoreError, and OSError for a root that cannot be opened.
+        Raises ShareRefused and StoreError.
         """
         known = {each.share: each for each in self._known.all()}
-        roots = {share.root.identities[-1]: share for share in shares}
-        found = self._found(roots, known)
-        for own in sorted(roots, key=lambda own: len(roots[own].root.identities)):
-            found[own] = replace(found[own], prefix=_prefix(roots[own], found))
-            self._note(found[own])
-        for share in shares:
-            each = found[share.root.identities[-1]]
-            share.prefix = each.prefix
-            _tell_spelling(share, each)
-            recognition = _Recognition(self, share, each)
-            share.root.recognise = recognition.looks_right
-            self._recognitions[share.folder] = recognition
+        looks = [Look.at(share) for share in shares]
+        found = self._found(looks, known)
+        prefixes = Prefixes(found, known, self._owner)
+        for own, each in found.items():
+            roots = [look.share.folder for look in looks if look.own == own]
+            prefix = min(_prefixes(prefixes, roots, each.share), key=_outermost)
+            found[own] = replace(each, prefix=prefix)
+        self._note(found.values(), known, list(prefixes.of_others()))
+        for look in looks:
+            self._serve(look, found[look.own])
         self._tell_of_others(known, found.values())
 
     def _found(
-        self, roots: Mapping[Identity, Share], known: Mapping[str, KnownShare]
+        self, looks: Sequence[Look], known: Mapping[str, KnownShare]
     ) -> dict[Identity, KnownShare]:
         """What each root is. Those with markers come first: they may have moved to another path."""
-        looks = {own: self._look(share) for own, share in roots.items()}
         found: dict[Identity, KnownShare] = {}
-        for own, look in sorted(looks.items(), key=lambda each: each[1].marker is None):
+        for look in sorted(looks, key=lambda each: each.marker is None):
+            if look.own in found:
+                continue
             taken = {each.share for each in found.values()}
             others = {name: each for name, each in known.items() if name not in taken}
-            found[own] = self._identified(look, others, found.values())
+            found[look.own] = self._identified(look, others, found.values())
         return found
 
-    def _look(self, share: Share) -> "_Look":
-        with share.root.opened() as fd:
-            try:
-                marker = read_marker(fd)
-                is_respelled = marker is not None and is_marker_respelled(fd)
-                return _Look(share, marker, Fingerprint.of(fd), is_respelled)
-            except MarkerBroken as error:
-                raise ShareRefused(
-                    share.folder,
-                    f"{MARKER} in it says nothing: {error}. Say which share this is with {_ADOPT}",
-                ) from None
-
     def _identified(
-        self, look: "_Look", known: Mapping[str, KnownShare], found: Iterable[KnownShare]
+        self, look: Look, known: Mapping[str, KnownShare], found: Iterable[KnownShare]
     ) -> KnownShare:
+        share = None
         if look.marker is not None:
-            self._refuse_foreign(look.share, look.marker)
-            _refuse_copy(look, look.marker, known, found)
-            spelling = _known_spelling(look, known.get(look.marker.share))
-            if spelling is not None:
-                return self._as_known(look, look.marker.share, spelling)
-        name = look.marker.share if look.marker else self._known_again(look, known)
-        share, spelling = self._marked(look, self._marker(name or str(uuid.uuid4())))
-        return self._as_known(look, share, spelling)
+            look.refuse_foreign(self._owner, look.marker)
+            look.refuse_copy(known, found)
+            share = look.marker.share
+            spelling = _known_spelling(look, known.get(share))
+            if spelling is not None and look.marker == self._owner.mark(share):
+                return self._as_known(look, share, spelling)
+        share = share or self._known_again(look, known) or str(uuid.uuid4())
+        return self._as_known(look, *self._marked(look, share))
 
-    def _as_known(self, look: "_Look", share: str, spelling: Spelling | None) -> KnownShare:
-        prefix = b"/" + share.encode("ascii")
+    def _as_known(self, look: Look, share: str, spelling: Spelling | None) -> KnownShare:
+        prefix, root = b"/" + share.encode("ascii"), look.share.folder
         told = None if spelling is None else spelling.as_text()
-        return KnownShare(share, prefix, look.share.folder, look.fingerprint, self._now(), told)
+        before = self._known.get(share)
+        is_same = before is not None and (before.root, before.fingerprint) == (
+            root,
+            look.fingerprint,
+        )
+        is_adopted = before is not None and is_same and before.is_adopted
+        return KnownShare(share, prefix, root, look.fingerprint, self._now(), told, is_adopted)
 
-    def _refuse_foreign(self, share: Share, marker: Marker) -> None:
-        """Refuse a share of another state, unless nothing that others store can be harmed here."""
-        if marker.state != self._owner.state and not share.readonly:
-            refuse_living(share, marker, self._owner)
-            raise ShareRefused(
-                share.folder,
-                f"it belongs to the state {marker.state} in {marker.folder}, with which no server"
-                f" works. Take it over with {_ADOPT}",
-            )
-
-    def _known_again(self, look: "_Look", known: Mapping[str, KnownShare]) -> str | None:
+    def _known_again(self, look: Look, known: Mapping[str, KnownShare]) -> str | None:
         """The share that a root without a marker is; None for one that was never served."""
         for each in known.values():
-            if each.fingerprint.tells(look.fingerprint):
+            if each.is_known_by(look.share.folder, look.fingerprint):
                 return each.share
         for each in known.values():
-            if each.root != look.share.folder or look.share.readonly:
+            if each.root != look.share.folder:
                 continue
-            if is_anything_below(self._database, each.prefix):
+            if is_anything_stored(self._database, each.prefix):
                 raise ShareRefused(
                     look.share.folder,
-                    f"locks or properties are stored about the share {each.share} that was there,"
-                    f" and nothing tells whether this folder is that share. If it is, say so with"
-                    f" {_ADOPT}",
+                    f"locks, properties or uploads are stored about the share {each.share} that was"
+                    f" there, and nothing tells whether this folder is that share. If it is, say so"
+                    f" with {ADOPT}",
                 )
+            if look.share.readonly:
+                return each.share
             _log.warning("%s is another folder than before, and begins anew", each.root)
             self._known.remove(each.share)
         return None
 
-    def _marker(self, share: str) -> Marker:
-        return Marker(share, self._owner.state, self._owner.folder)
-
-    def _marked(self, look: "_Look", marker: Marker) -> tuple[str, Spelling | None]:
+    def _marked(self, look: Look, share: str) -> tuple[str, Spelling | None]:
         """Mark a root, if it can be marked; return the share that it is then, and which spellings
         are one there, as far as that was found out.
 
         A disk that hangs keeps nobody from serving the others: it is marked when it answers.
         """
+        seen = FOLDING if look.is_respelled else None
         if look.share.readonly:
-            return marker.share, FOLDING if look.is_respelled else None
-        marking = Marking(look.share, marker, fsync=self._database.flushes)
-        marking.begin(is_needed=not look.fingerprint.is_whole)
+            return share, seen
+        marking = Marking(look.share, self._owner.mark(share), fsync=self._database.flushes)
+        marking.begin(look.marker, is_needed=not look.fingerprint.is_whole)
         other = marking.wait()
         if other is None:
-            return marker.share, marking.spelling or (FOLDING if look.is_respelled else None)
+            return share, marking.spelling or seen
         # Another server was faster in this moment.
-        self._refuse_foreign(look.share, other)
+        look.refuse_foreign(self._owner, other)
         return other.share, None
 
-    def begin_anew(self, share: Share, known: KnownShare, fd: int) -> bool:
-        """Whether an unknown folder in the place of a share may be that from now on: as long as
-        nothing is stored about the share, nothing can come to belong to another one.
+    def _note(
+        self,
+        found: Iterable[KnownShare],
+        known: Mapping[str, KnownShare],
+        others: Iterable[tuple[KnownShare, bytes]],
+    ) -> None:
+        """Let what is stored about shares have its keys of today, and remember where they were."""
+        noted = [each for each in found if not _is_known(known.get(each.share), each)]
+        moved = [replace(each, prefix=prefix) for each, prefix in others if each.prefix != prefix]
+        if not (noted or moved):
+            return
+        changes = [self._change(each, known.get(each.share)) for each in (*noted, *moved)]
+        changes = [each for each in changes if each.old != each.new]
+        with self._database.transaction():
+            self._departed.rekey(changes)
+            rekey_all(self._database, changes)
+            for each in (*noted, *moved):
+                self._known.put(each)
+        for each in noted:
+            before = known.get(each.share)
+            if before is not None and before.fingerprint != each.fingerprint:
+                self._uploads.found_again(each.prefix, partial(_inode_in, each))
+
+    def _change(self, found: KnownShare, before: KnownShare | None) -> Change:
+        old = former_key(os.fsencode(found.root)) if before is None else before.prefix
+        return Change(old, found.prefix)
+
+    def _serve(self, look: Look, found: KnownShare) -> None:
+        share = look.share
+        share.root.know(look.own, found.prefix)
+        _tell_spelling(share, look.own, found)
+        place = self._places.setdefault(share.folder, _Place(self, share))
+        place.served = found
+        share.root.recognise = place.recognise
+        share.root.find_out = place.find_out
+
+    def _tell_of_others(self, known: Mapping[str, KnownShare], found: Iterable[KnownShare]) -> None:
+        """Say what is kept though no share that is served has it."""
+        served = {each.share for each in found}
+        for each in known.values():
+            if each.share not in served and is_anything_stored(self._database, each.prefix):
+                _log.warning("%s is not served; what is stored about it is kept", each.root)
+        if is_anything_stored(self._database, FORMER):
+            _log.warning("what is stored about folders that are not served is kept")
+
+    # While it is served
+
+    @property
+    def owner(self) -> Owner:
+        """To whom they belong."""
+        return self._owner
+
+    def settle_again(self, share: Share) -> None:
+        """Another directory is in the place of a root: find out whether it is a share, and serve it
+        as that. What is stored keeps its keys. Raises ShareRefused and StoreError.
         """
-        if is_anything_below(self._database, known.prefix):
-            return False
-        _log.warning("%s is another folder than before, and begins anew", share.folder)
-        if not share.readonly:
-            mark(share, fd, self._marker(known.share), fsync=self._database.flushes)
-        return True
+        with self._finding:
+            look = Look.at(share)
+            if look.own == share.root.identities[-1]:
+                return
+            known = {each.share: each for each in self._known.all()}
+            served = [each.served for path, each in self._places.items() if path != share.folder]
+            others = [each for each in served if each is not None]
+            taken = {each.share for each in others}
+            free = {name: each for name, each in known.items() if name not in taken}
+            found = self._identified(look, free, others)
+            before = known.get(found.share)
+            found = replace(found, prefix=Prefixes({}, known, self._owner).of(*_at(found)))
+            if before is not None and before.prefix != found.prefix:
+                raise ShareRefused(share.folder, "it lies in another share than before: restart")
+            self._known.put(found)
+            self._serve(look, found)
 
     def adopt(self, root: str, wanted: str | None = None) -> str:
         """Let the directory that is there now, the real path ``root``, be the share that is served
@@ -214,70 +235,73 @@ class Identities:
 
         Raises ShareRefused, and OSError for a directory that cannot be marked.
         """
-        recognition = self._recognitions.get(root)
-        if recognition is None or wanted not in (None, recognition.share):
+        place = self._places.get(root)
+        if place is None or place.served is None or wanted not in (None, place.served.share):
             raise ShareRefused(root, "it is not served as that: stop the server first")
-        return recognition.adopt(self._marker(recognition.share), fsync=self._database.flushes)
-
-    def _note(self, found: KnownShare) -> None:
-        """Let what is stored about a share have its keys of today, and remember where it was."""
-        before = self._known.get(found.share)
-        if before is not None and _is_known(before, found):
-            return
-        with self._database.transaction():
-            if before is None:
-                self._rekey(former_key(os.fsencode(found.root)), found.prefix)
-            elif before.prefix != found.prefix:
-                self._rekey(before.prefix, found.prefix)
-            if before is not None and before.fingerprint != found.fingerprint:
-                self._uploads.found_again(found.prefix, partial(_inode_in, found))
-            self._known.put(found)
-
-    def _rekey(self, old: bytes, new: bytes) -> None:
-        self._departed.rekey(old, new)
-        rekey(self._database, old, new)
-
-    def _tell_of_others(self, known: Mapping[str, KnownShare], found: Iterable[KnownShare]) -> None:
-        """Say what is kept though no share that is served has it."""
-        served = {each.share for each in found}
-        for each in known.values():
-            if each.share not in served and is_anything_below(self._database, each.prefix):
-                _log.warning("%s is not served; what is stored about it is kept", each.root)
-        if is_anything_below(self._database, FORMER):
-            _log.warning("what is stored about folders that are not served is kept")
+        return place.adopt(place.served.share, fsync=self._database.flushes)
 
 
-class _Recognition:
-    """Whether another directory in the place of a root is that share again."""
+class _Place:
+    """What is served from a path, and whether another directory there is that again."""
 
-    def __init__(self, identities: Identities, share: Share, known: KnownShare) -> None:
+    def __init__(self, identities: Identities, share: Share) -> None:
         self._identities = identities
         self._share = share
-        self._known = known
+        self.served: KnownShare | None = None
+        #: The directory that was refused last.
+        self._refused: Identity | None = None
+        self._is_found_out = threading.Event()
+        self._guard = threading.Lock()
 
-    def looks_right(self, fd: int) -> bool:
-        """Look at an open directory. Raises OSError."""
+    def recognise(self, fd: int) -> bytes | None:
+        """The key of an open directory, if it is that share; only looked at."""
+        served = self.served
+        if served is None:
+            return None
         try:
             marker = read_marker(fd)
         except MarkerBroken:
-            return False
-        if marker is not None:
-            return marker.share == self._known.share
-        if self._known.fingerprint.tells(Fingerprint.of(fd)):
-            return True
-        return self._identities.begin_anew(self._share, self._known, fd)
+            return None
+        if marker is None:
+            return served.prefix if served.fingerprint.tells(Fingerprint.of(fd)) else None
+        is_ours = marker.state == self._identities.owner.state or self._share.readonly
+        return served.prefix if is_ours and marker.share == served.share else None
 
-    @property
-    def share(self) -> str:
-        """The UUID of the share."""
-        return self._known.share
+    def find_out(self) -> None:
+        """Have it found out what is there, once for each directory, and wait for that a moment."""
+        with self._guard:
+            if self._is_settled():
+                return
+            self._is_found_out.clear()
+            try:
+                start_brief(self._find_out, "davkeep-identity")
+            except ThreadRefusedError:
+                return
+            self._is_found_out.wait(PATIENCE)
 
-    def adopt(self, marker: Marker, *, fsync: bool) -> str:
+    def _is_settled(self) -> bool:
+        """Whether it is known what is there, or that it is refused."""
+        return self._own() in (None, self._refused, self._share.root.identities[-1])
+
+    def _own(self) -> Identity | None:
+        with suppress(OSError), self._share.root.looked_at() as fd:
+            return identity_of(os.fstat(fd))
+        return None
+
+    def _find_out(self) -> None:
+        own = self._own()
+        try:
+            self._identities.settle_again(self._share)
+        except (ShareRefused, StoreError, OSError) as error:
+            self._refused = own
+            _log.warning("another folder is in the place of a share: %s", error)
+        finally:
+            self._is_found_out.set()
+
+    def adopt(self, share: str, *, fsync: bool) -> str:
         """Mark what is there now. Raises ShareRefused for what is marked already, and OSError."""
-        with ExitStack() as opened:
-            fd = os.open(self._share.folder, PASS)
-            opened.callback(os.close, fd)
-            opened.enter_context(alone_at(fd))
+        marker = self._identities.owner.mark(share)
+        with self._share.root.looked_at() as fd, alone_at(fd):
             before = marker_if_any(fd)
             if before is None:
                 write_marker(fd, marker, fsync=fsync)
@@ -287,43 +311,24 @@ class _Recognition:
                     f"it is marked as the share {before.share} of the state {before.state}: stop"
                     f" the server first",
                 )
-        return marker.share
+        return share
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What was seen of a root."""
-
-    share: Share
-    marker: Marker | None
-    fingerprint: Fingerprint
-    #: Whether the marker is found in another case as well.
-    is_respelled: bool
+def _at(found: KnownShare) -> tuple[str, str]:
+    return found.root, found.share
 
 
-def _known_spelling(look: _Look, before: KnownShare | None) -> Spelling | None:
-    """What was found out of the spelling of names before, if it holds still.
-
-    It may be a matter of how the file system is mounted, so where names are folded, or were, it is
-    found out again.
-    """
-    if before is None or before.spelling is None or before.fingerprint != look.fingerprint:
-        return None
-    known = Spelling.from_text(before.spelling)
-    return None if known.folds or look.is_respelled else known
+def _prefixes(prefixes: Prefixes, roots: Iterable[str], share: str) -> list[bytes]:
+    """The keys that a directory has by each of the paths under which it is served."""
+    try:
+        return [prefixes.of(root, share) for root in roots]
+    except OSError as error:
+        raise ShareRefused(next(iter(roots)), error.strerror or str(error)) from None
 
 
-def _tell_spelling(share: Share, known: KnownShare) -> None:
-    device = share.root.identities[-1][0]
-    if known.spelling is None:
-        share.spellings.forget(device)
-    else:
-        share.spellings.settle(device, Spelling.from_text(known.spelling))
-
-
-def _is_known(before: KnownShare, found: KnownShare) -> bool:
-    """Whether nothing is to be noted: the same is known, and was seen lately."""
-    return found.seen - before.seen < SEEN_AGAIN and replace(before, seen=found.seen) == found
+def _outermost(prefix: bytes) -> tuple[int, bytes]:
+    """What is known by an outer root comes first."""
+    return -prefix.count(b"/"), prefix
 
 
 def _inode_in(share: KnownShare, key: bytes) -> str | None:
@@ -335,53 +340,27 @@ def _inode_in(share: KnownShare, key: bytes) -> str | None:
     return None
 
 
-def _refuse_copy(
-    look: _Look,
-    marker: Marker,
-    known: Mapping[str, KnownShare],
-    found: Iterable[KnownShare],
-) -> None:
-    """Refuse a root whose marker is in another one as well: one was copied with all it holds."""
-    same = [each.root for each in found if each.share == marker.share]
-    before = known.get(marker.share)
-    own = look.share.root.identities[-1]
-    if before is not None and is_marked_as(before.root, marker.share, other_than=own):
-        same.append(before.root)
-    if same:
-        raise ShareRefused(
-            look.share.folder,
-            f"it is marked as the share that {same[0]} is, as a copy of that is. Remove"
-            f" {MARKER} from the copy, which then is a share of its own",
-        )
+def _known_spelling(look: Look, before: KnownShare | None) -> Spelling | None:
+    """What was found out of the spelling of names before, if it holds still.
+
+    It may be a matter of how the file system is mounted, so where names are folded, or were, it is
+    found out again.
+    """
+    if before is None or before.spelling is None or before.fingerprint != look.fingerprint:
+        return None
+    known = Spelling.from_text(before.spelling)
+    return None if known.folds or look.is_respelled else known
 
 
-def is_marked_as(root: str, share: str, *, other_than: Identity) -> bool:
-    """Whether a directory is marked as a share, and another one than that."""
-    with suppress(OSError), ExitStack() as opened:
-        fd = os.open(root, PASS)
-        opened.callback(os.close, fd)
-        marker = marker_if_any(fd)
-        is_other = identity_of(os.fstat(fd)) != other_than
-        return is_other and marker is not None and marker.share == share
-    return False
+def _tell_spelling(share: Share, own: Identity, known: KnownShare) -> None:
+    if known.spelling is None:
+        share.spellings.forget(own[0])
+    else:
+        share.spellings.settle(own[0], Spelling.from_text(known.spelling))
 
 
-def refuse_living(share: Share, marker: Marker, owner: Owner) -> None:
-    """Refuse a share while a server works with the state to which its marker says it belongs."""
-    # What was in our own folder is there no more, and the lock is ours.
-    if marker.folder != owner.folder and is_in_use(Path(marker.folder)):
-        raise ShareRefused(
-            share.folder,
-            f"it is served with the state {marker.state} in {marker.folder}: end that server first",
-        )
-
-
-def _prefix(share: Share, found: Mapping[Identity, KnownShare]) -> bytes:
-    """The key of a root: it begins at the outermost root in which it lies."""
-    names = [name for name in share.folder.split("/") if name]
-    for depth, identity in enumerate(share.root.identities):
-        outer = found.get(identity)
-        if outer is not None:
-            below = [os.fsencode(name) for name in names[depth:]]
-            return b"/".join((b"", outer.share.encode("ascii"), *below))
-    raise KeyError(share.folder)
+def _is_known(before: KnownShare | None, found: KnownShare) -> bool:
+    """Whether nothing is to be noted: the same is known, and was seen lately."""
+    if before is None or found.seen - before.seen >= SEEN_AGAIN:
+        return False
+    return replace(before, seen=found.seen) == found

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from davkeep.trees.marker import Marker, alone_at, read_marker, write_marker
+from davkeep.trees.marker import Marker, alone_at, marker_if_any, write_marker
 from davkeep.trees.share import Share
 from davkeep.trees.spelling import Spelling
 from davkeep.words.threads import ThreadRefusedError, start_brief
@@ -26,12 +26,15 @@ class Marking:
         self.spelling: Spelling | None = None
         self._is_over = threading.Event()
 
-    def begin(self, *, is_needed: bool) -> None:
-        """Begin it. ``is_needed``: nothing else tells this root from another one."""
+    def begin(self, expected: Marker | None, *, is_needed: bool) -> None:
+        """Begin it, in the place of the marker that is ``expected`` there, if there is one.
+
+        ``is_needed``: nothing else tells this root from another one.
+        """
         try:
-            start_brief(lambda: self._mark(is_needed), "davkeep-marking")
+            start_brief(lambda: self._mark(expected, is_needed), "davkeep-marking")
         except ThreadRefusedError:
-            self._mark(is_needed)
+            self._mark(expected, is_needed)
 
     def wait(self) -> Marker | None:
         """Wait for it for a moment; return the one that is there already, if that is another."""
@@ -39,12 +42,12 @@ class Marking:
             _log.warning("%s does not answer; it is marked when it does", self._share.folder)
         return self._other
 
-    def _mark(self, is_needed: bool) -> None:
+    def _mark(self, expected: Marker | None, is_needed: bool) -> None:
         share = self._share
         try:
-            with share.root.opened() as fd, alone_at(fd):
-                other = read_marker(fd)
-                if other not in (None, self._marker):
+            with share.root.looked_at() as fd, alone_at(fd):
+                other = marker_if_any(fd)
+                if other not in (None, expected, self._marker):
                     self._other = other
                     return
                 self.spelling = mark(share, fd, self._marker, fsync=self._fsync)

@@ -9,6 +9,7 @@ from davkeep.store.database import Database
 from davkeep.store.extent import any_under_all
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.store.shares import NestedShares
 from davkeep.store.uploads import Uploads
 from davkeep.trees.roots import Roots
 
@@ -33,6 +34,7 @@ class Stored:
     locks: Locks
     uploads: Uploads
     roots: Roots
+    nested: NestedShares
 
     def lies_below(self, *paths: bytes) -> bool:
         """Whether anything is stored about one of ``paths`` or what is below it."""
@@ -52,12 +54,14 @@ class Stored:
             with self.database.transaction():
                 self._overwritten(path)
                 self.properties.remove(path)
+                self.nested.removed(path)
 
     def copied(self, source: bytes, destination: bytes, *, depth_infinity: bool) -> None:
         """The destination is a copy: it has the source's properties, and keeps its own lock."""
         with self.database.transaction():
             self._overwritten(destination)
             self.properties.copy(source, destination, depth_infinity)
+            self.nested.removed(destination)
 
     def moved(self, source: bytes, destination: bytes) -> None:
         """The source is the destination now; its own locks do not go along (RFC 4918 7.6)."""
@@ -69,6 +73,7 @@ class Stored:
             self.locks.end_at_or_below(source)
             self.properties.move(source, destination)
             self.uploads.move(source, destination)
+            self.nested.moved(source, destination)
 
     def _overwritten(self, destination: bytes) -> None:
         """End the locks below; one on the destination itself stays, for the UNLOCK of Office.
@@ -85,6 +90,7 @@ class Stored:
             self.locks.end_at_or_below(path)
             self.properties.remove(path)
             self.uploads.end_below(path)
+            self.nested.removed(path)
 
     def hidden(self, path: bytes, hidden: bytes) -> list[Lock]:
         """A tree is out of sight; return the locks that ended with that."""
@@ -92,6 +98,7 @@ class Stored:
             ended = self.locks.end_at_or_below(path)
             self.properties.move(path, hidden)
             self.uploads.move(path, hidden)
+            self.nested.moved(path, hidden)
         return ended
 
     def brought_back(self, path: bytes, hidden: bytes, ended: Sequence[Lock]) -> None:
@@ -101,6 +108,7 @@ class Stored:
                 self.properties.move(hidden, path)
             self.locks.put_back(ended)
             self.uploads.move(hidden, path)
+            self.nested.moved(hidden, path)
 
     def forget_vanished(self, path: bytes) -> None:
         """End the locks, the properties and the uploads of what at or below ``path`` is not there.
@@ -130,12 +138,16 @@ class Stored:
         return [token for token, locked in dict(written).items() if self.is_gone(locked)]
 
     def is_gone(self, key: bytes) -> bool:
-        """Whether nothing is there; of what cannot be looked at, that is not known."""
+        """Whether nothing is there; of what cannot be looked at, or whose share is not there, that
+        is not known.
+        """
         located = self.roots.locate(key)
         if located is None:
             return False
         try:
             os.lstat(located.path)
-        except OSError as error:
-            return isinstance(error, FileNotFoundError | NotADirectoryError)
+        except (FileNotFoundError, NotADirectoryError):
+            return located.share.root.is_there()
+        except OSError:
+            return False
         return False

@@ -11,14 +11,15 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from davkeep.store.errors import StoreError
 from davkeep.store.files import flush_folder, without_copy_on_write
 from davkeep.store.record import Side, side_from
-from davkeep.store.subtrees import rekeyed, subtree
+from davkeep.store.rekey import Change, new_keys
 
 _log = logging.getLogger("davkeep.store")
 
@@ -74,16 +75,34 @@ class DepartedFile:
         self._write(self._end, block + _END)
         self._end += len(block)
 
-    def rekey(self, old: bytes, new: bytes) -> None:
-        """What was found has other keys. Raises OSError; a crash leaves the one or the other."""
-        tree = subtree(old)
-        if not any(tree.holds(side.key) for side in self.found):
+    def rekey(self, changes: Sequence[Change]) -> None:
+        """What was found has other keys as well: of whichever turn out to be right, what is stored
+        is forgotten if nothing is there. Before anything is added. Raises StoreError.
+        """
+        keys = {side.key: None for side in self.found}
+        added = {new_keys(key, changes): None for key in keys}
+        if added.keys() <= keys.keys():
             return
-        self.found = [Side.of(rekeyed(side.key, tree, new)) for side in self.found]
+        found = [Side.of(key) for key in keys | added]
+        try:
+            self._make([_block(side) for side in found])
+        except OSError as error:
+            what = f"{self._path}: {error.strerror}"
+            raise StoreError(error.errno, what) from error
         self.close()
-        self._make([_block(side) for side in self.found])
+        self.found = found
         self._prepare()
         self._end = sum(len(_block(side)) for side in self.found)
+
+    def take(self, sides: Sequence[Side]) -> None:
+        """Have found these as well, as lastingly. Before anything is added. Raises StoreError."""
+        try:
+            for side in sides:
+                if side not in self.found:
+                    self.add(side)
+                    self.found.append(side)
+        except OSError as error:
+            raise StoreError(error.errno, f"{self._path}: {error.strerror}") from error
 
     def clear(self) -> None:
         """Forget all of them. Raises OSError."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from davkeep.store.database import Database, StateRefused, StoreError
+from davkeep.store.departed import DepartedFile
 from davkeep.store.files import DATABASE, flush_folder, lock_folder, make_folder, size_of
-from davkeep.store.rekey import is_anything_below
+from davkeep.store.rekey import is_anything_stored
 from davkeep.store.shares import KnownShares
 from davkeep.store.subtrees import former_key
 from davkeep.store.transfer import transfer
@@ -46,31 +47,38 @@ def take_over(folder: Path, former: Former, *, flushes: bool) -> bool:
     return True
 
 
-def bring_in(database: Database, former: Former, roots: Iterable[str]) -> None:
+def bring_in(
+    database: Database, departed: DepartedFile, former: Former, roots: Iterable[str]
+) -> None:
     """Move what former states know of the ``roots``, real paths, into the one that is in use.
 
     What is known of a root comes from one of them alone, the first that knows something: what
-    others say is older. Those that cannot be used now are told of, and left. Raises StoreError.
+    others say is older. Raises StateRefused for one that cannot be looked into, as nobody would
+    look again, and StoreError.
     """
     known = {each.root for each in KnownShares(database).all()}
     keys = [former_key(os.fsencode(root)) for root in roots if root not in known]
-    wanted = [key for key in keys if not is_anything_below(database, key)]
-    is_own_there = size_of(former.own / DATABASE) is not None
-    for folder in [former.own] if is_own_there else former.others:
+    wanted = [key for key in keys if not is_anything_stored(database, key)]
+    for folder in [former.own] if size_of(former.own / DATABASE) else former.others:
         if wanted and size_of(folder / DATABASE):
-            wanted = _without_known(database, folder, wanted)
+            moved = _moved(database, departed, folder, wanted)
+            wanted = [key for key in wanted if key not in moved]
 
 
-def _without_known(database: Database, folder: Path, wanted: Sequence[bytes]) -> list[bytes]:
-    """Those of the keys of which a state knows nothing; what it knows of the others is moved."""
+def _moved(
+    database: Database, departed: DepartedFile, folder: Path, wanted: Sequence[bytes]
+) -> list[bytes]:
+    """Move what a state knows of some keys; return those of which it knows something."""
     try:
         with Database(folder, flushes=database.flushes) as source:
-            moved = [key for key in wanted if transfer(source, database, key)]
+            moved = [key for key in wanted if transfer(source, database, departed, key)]
     except StoreError:
         raise
     except (StateRefused, OSError) as error:
-        _log.warning("what an earlier state knows of these shares is left there: %s", error)
-        return list(wanted)
+        raise StateRefused(
+            f"{error} What an earlier davkeep stored about these shares may be there: to begin"
+            f" without that, move {folder} away."
+        ) from error
     if moved:
         _log.warning("what is stored about %d shares was moved from %s", len(moved), folder)
-    return [key for key in wanted if key not in moved]
+    return moved

@@ -40,6 +40,20 @@ def instance_of(database: Database) -> str:
     return name
 
 
+def others_of(database: Database) -> list[str]:
+    """The instances of which this one has taken something over, hidden files among it."""
+    rows = database.rows("SELECT value FROM meta WHERE key = ?", (meta.OTHERS,))
+    return str(rows[0][0]).split() if rows else []
+
+
+def note_other(database: Database, name: str) -> None:
+    """Something of an instance is taken over. Raises StoreError."""
+    others = others_of(database)
+    if name not in others:
+        with database.transaction() as connection:
+            meta.put(connection, meta.OTHERS, " ".join([*others, name]))
+
+
 def _written(file: Path) -> str | None:
     """What the file says; None where there is none."""
     try:

@@ -10,8 +10,10 @@ from davkeep.store.errors import StateBroken
 #: The keys. `CLOSED` is there from an end in order until the first change after it; `INSTANCE` has
 #: the name of `store.instance`; `BOOT` tells in which life of the machine it was last known that
 #: no loss of power had left anything behind; `COPIED` is in a backup, and in what was made from
-#: one until all that is hidden in the shares is known again.
+#: one until all that is hidden in the shares is known again; `OTHERS` has the names of instances
+#: of which something was taken over, with a space between two.
 CLOSED, INSTANCE, BOOT, COPIED = "closed", "instance", "boot", "copied"
+OTHERS = "others"
 
 #: The kernel's name of the machine's life, another one after each start (random(4)).
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -169,7 +169,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             inode TEXT NOT NULL,
             born TEXT,
             seen REAL NOT NULL,
-            spelling TEXT
+            spelling TEXT,
+            adopted INTEGER NOT NULL
         ) WITHOUT ROWID
         """,
     ),

@@ -4,9 +4,12 @@ import os
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
+from davkeep.store.subtrees import IN_SUBTREE, subtree
 from davkeep.trees.fingerprint import Fingerprint
 
-_COLUMNS = "share, prefix, root, filesystem, inode, born, seen, spelling"
+_COLUMNS = "share, prefix, root, filesystem, inode, born, seen, spelling, adopted"
+
+_IN_SUBTREE = IN_SUBTREE.replace("path", "prefix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class KnownShare:
     lies in that of an outer share. `root` is the real path of the root when it was last served,
     `fingerprint` what the kernel told of it then, and `seen` when that was, in epoch seconds, to
     about a day. `spelling` is that of names in the root, as text; see `trees.spelling`.
+    `is_adopted`: somebody said that what has this root and fingerprint is the share.
     """
 
     share: str
@@ -25,6 +29,16 @@ class KnownShare:
     fingerprint: Fingerprint
     seen: float
     spelling: str | None = None
+    is_adopted: bool = False
+
+    def is_known_by(self, root: str, fingerprint: Fingerprint) -> bool:
+        """Whether a directory without a marker is certainly the share.
+
+        Where the kernel cannot tell, somebody may have said so.
+        """
+        if self.is_adopted and (self.root, self.fingerprint) == (root, fingerprint):
+            return True
+        return self.fingerprint.tells(fingerprint)
 
 
 class KnownShares:
@@ -37,8 +51,16 @@ class KnownShares:
         """Every share, also those that are served no more."""
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM shares ORDER BY share")
         return [
-            KnownShare(share, prefix, os.fsdecode(root), Fingerprint(*fingerprint), seen, spelling)
-            for share, prefix, root, *fingerprint, seen, spelling in rows
+            KnownShare(
+                share,
+                prefix,
+                os.fsdecode(root),
+                Fingerprint(*fingerprint),
+                seen,
+                spelling,
+                bool(adopted),
+            )
+            for share, prefix, root, *fingerprint, seen, spelling, adopted in rows
         ]
 
     def get(self, share: str) -> KnownShare | None:
@@ -51,11 +73,54 @@ class KnownShares:
         values = (known.share, known.prefix, os.fsencode(known.root))
         with self._database.transaction() as connection:
             connection.execute(
-                f"INSERT OR REPLACE INTO shares ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, told.filesystem, told.inode, told.born, known.seen, known.spelling),
+                f"INSERT OR REPLACE INTO shares ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(*values, told.filesystem, told.inode, told.born, known.seen),
+                    *(known.spelling, known.is_adopted),
+                ),
             )
 
     def remove(self, share: str) -> None:
         """Forgets one, of which nothing is stored."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM shares WHERE share = ?", (share,))
+
+
+class NestedShares:
+    """Shares that lie in an outer one, by the key of which they are known.
+
+    While such a share is not served, it may be moved and deleted like any other collection; what is
+    stored about it goes along, and so does the key by which that is found. Part of the transaction
+    around; may raise StoreError.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._exist: bool | None = None
+
+    def moved(self, source: bytes, destination: bytes) -> None:
+        """What had one key, or one below it, has another one."""
+        if self._exist_at_all():
+            self.removed(destination)
+            with self._database.transaction() as connection:
+                connection.execute(
+                    f"UPDATE shares SET prefix = CAST(? || substr(prefix, ?) AS BLOB)"
+                    f" WHERE {_IN_SUBTREE}",
+                    (destination, len(source) + 1, *subtree(source)),
+                )
+
+    def removed(self, key: bytes) -> None:
+        """What had a key is gone, or another one has it: nothing there is the share's any more."""
+        if self._exist_at_all():
+            with self._database.transaction() as connection:
+                connection.execute(
+                    f"UPDATE shares SET prefix = CAST('/' || share AS BLOB) WHERE {_IN_SUBTREE}",
+                    subtree(key),
+                )
+
+    def _exist_at_all(self) -> bool:
+        """Known from the first question on: only a start makes one nested."""
+        if self._exist is None:
+            nested = "SELECT 1 FROM shares WHERE prefix != CAST('/' || share AS BLOB) LIMIT 1"
+            self._exist = bool(self._database.rows(nested))
+        return self._exist

@@ -2,19 +2,24 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 
 from davkeep.store.database import Database
+from davkeep.store.departed import DepartedFile
+from davkeep.store.instance import instance_of, note_other
 from davkeep.store.rekey import KEYED, concerned
 from davkeep.store.subtrees import IN_SUBTREE, subtree
 
 
-def transfer(source: Database, target: Database, key: bytes) -> bool:
+def transfer(source: Database, target: Database, departed: DepartedFile, key: bytes) -> bool:
     """Move what is stored about `key` and what is below it; False if that is nothing.
 
     Rows of the target win. They are there before they go from the source, so that wherever it is
-    cut off, it can be done again. Raises StoreError.
+    cut off, it can be done again. `departed` is that of the target. Raises StoreError.
     """
     tree = subtree(key)
+    with closing(DepartedFile(source.folder, flushes=source.flushes)) as notes:
+        departed.take([side for side in notes.found if tree.holds(side.key)])
     rows = {
         table: source.rows(f"SELECT * FROM {table} WHERE {IN_SUBTREE}", tree) for table in KEYED
     }
@@ -24,6 +29,7 @@ def transfer(source: Database, target: Database, key: bytes) -> bool:
     )
     if not any(rows.values()):
         return False
+    note_other(target, instance_of(source))
     with target.transaction() as connection:
         for table, found in rows.items():
             _put(connection, table, found)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from davkeep.trees.statx import birth_of
+from davkeep.trees.statx import birth_of, has_snapshots
 
 #: ioctl(2) of ext4, since Linux 6.0: a length and flags, 4 bytes each, before the UUID.
 _EXT4_GET_UUID = 0x8008662C
@@ -58,7 +58,11 @@ class Fingerprint:
 
 
 def filesystem_of(fd: int, device: int) -> str | None:
-    """The UUID of the file system of an open directory, on `device`; None where there is none."""
+    """The UUID of the file system of an open directory, on `device`; None where there is none, and
+    where it does not tell one directory from another.
+    """
+    if has_snapshots(fd):
+        return None
     with suppress(OSError):
         readable = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -24,6 +24,9 @@ _NO_SUCH_NAME = frozenset((errno.EILSEQ, errno.EINVAL, errno.ENOENT, errno.EIO))
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
+#: What an instance may be called; see `store.instance`.
+_STATE = re.compile(r"[0-9a-f]{4,32}")
+
 #: The newest form of a marker that is known here.
 _FORM = 1
 
@@ -64,6 +67,8 @@ class Marker:
             raise MarkerBroken("it cannot be read")
         if not _UUID.fullmatch(marker.share):
             raise MarkerBroken("it names no share")
+        if not (_STATE.fullmatch(marker.state) and _is_path(marker.folder)):
+            raise MarkerBroken("it names no state")
         return marker
 
 
@@ -94,6 +99,13 @@ def marker_if_any(root_fd: int) -> Marker | None:
     with suppress(MarkerBroken):
         return read_marker(root_fd)
     return None
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return text.startswith("/") and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 @contextmanager
@@ -141,6 +153,8 @@ def _written(root_fd: int, staged: str, marker: Marker, *, fsync: bool) -> Spell
     how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(staged, how, 0o644, dir_fd=root_fd)
     try:
+        # Whoever else serves it has to see that it is marked.
+        os.fchmod(fd, 0o644)
         spelling = tried(root_fd, staged)
         _fill(fd, marker.as_text(), fsync=fsync)
         os.rename(staged, MARKER, src_dir_fd=root_fd, dst_dir_fd=root_fd)

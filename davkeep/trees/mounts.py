@@ -4,6 +4,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 #: The list of this process's mounts.
 MOUNTINFO = "/proc/self/mountinfo"
@@ -33,11 +34,31 @@ def busy() -> PermissionError:
     return PermissionError(errno.EBUSY, "A file system is mounted there")
 
 
+class Mount(NamedTuple):
+    """A mount: the device of its file system, which directory of that, and where it is."""
+
+    device: bytes
+    root: bytes
+    point: bytes
+
+
+def mounts() -> Iterator[Mount]:
+    """Yield every mount, in the order in which they were made."""
+    with open(MOUNTINFO, "rb") as lines:
+        for line in lines:
+            _, _, device, root, point, *_ = line.split(b" ")
+            yield Mount(device, _unescaped(root), _unescaped(point))
+
+
 def mount_points() -> Iterator[bytes]:
     """Yield the path of every mount point."""
     with open(MOUNTINFO, "rb") as lines:
         for line in lines:
-            yield _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), line.split(b" ")[4])
+            yield _unescaped(line.split(b" ")[4])
+
+
+def _unescaped(field: bytes) -> bytes:
+    return _OCTAL.sub(lambda match: bytes([int(match[1], 8)]), field)
 
 
 def _concerns(point: bytes, tree: bytes, itself: bool) -> bool:

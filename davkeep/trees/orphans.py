@@ -14,8 +14,10 @@ _STRETCH = 256
 Skipped = Callable[[OSError], None]
 
 
-def hidden_below(root_fd: int, prefix: str, skipped: Skipped) -> Generator[Name | None, None, None]:
-    """Yield each entry whose name begins with ``prefix``, in an open directory; None in between.
+def hidden_below(
+    root_fd: int, prefix: tuple[str, ...], skipped: Skipped
+) -> Generator[Name | None, None, None]:
+    """Yield each entry whose name begins with a ``prefix``, in an open directory; None in between.
 
     Takes over ``root_fd``. Hidden entries are not entered, and mounts are. ``skipped`` is told of
     each directory that cannot be read, but of those that have vanished, and of those that are
@@ -41,7 +43,7 @@ def hidden_below(root_fd: int, prefix: str, skipped: Skipped) -> Generator[Name 
 
 
 def _read(
-    fd: int, prefix: str, below: list[str], skipped: Skipped
+    fd: int, prefix: tuple[str, ...], below: list[str], skipped: Skipped
 ) -> Generator[Name | None, None, None]:
     """Go through one directory; what is to be entered goes to ``below``."""
     found: list[str] = []

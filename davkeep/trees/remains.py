@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterable
 
 from davkeep.trees.names import UPLOAD, Name
 from davkeep.trees.place import PASS
@@ -45,9 +46,10 @@ def listed(name: Name | None) -> bool:
     return name is not None and name[1] in _names_in(name[0])
 
 
-def own_names(folder_fd: int, instance: str) -> list[str]:
-    """The hidden names of one instance in a directory."""
-    return [name for name in _names_in(folder_fd) if name.startswith(f".davkeep-{instance}-")]
+def own_names(folder_fd: int, instances: Iterable[str]) -> list[str]:
+    """The hidden names of some instances in a directory."""
+    own = tuple(f".davkeep-{instance}-" for instance in instances)
+    return [name for name in _names_in(folder_fd) if name.startswith(own)]
 
 
 def _names_in(folder_fd: int) -> list[str]:
@@ -58,10 +60,10 @@ def _names_in(folder_fd: int) -> list[str]:
         os.close(fd)
 
 
-def is_foreign(name: Name, instance: str) -> bool:
+def is_foreign(name: Name, instances: Iterable[str]) -> bool:
     """Whether it bears an upload's name and is none: a collection that was never ours."""
     parent_fd, text = name
-    if not text.startswith(f".davkeep-{instance}-{UPLOAD}"):
+    if not text.startswith(tuple(f".davkeep-{each}-{UPLOAD}" for each in instances)):
         return False
     with contextlib.suppress(FileNotFoundError):
         return stat.S_ISDIR(os.lstat(text, dir_fd=parent_fd).st_mode)

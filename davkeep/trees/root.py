@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple, TypeAlias
 
 from davkeep.trees.failures import refuse_shortage
 from davkeep.trees.identity import identity_of
@@ -19,51 +20,73 @@ def _gone() -> ShareGoneError:
     return ShareGoneError(errno.ENOMEDIUM, "This share is not there at present.")
 
 
+class Standing(NamedTuple):
+    """What is in the place of a root.
+
+    `identities`: every directory from ``/`` to the folder, the folder included. `prefix`: the key
+    of the folder, see `Share.key_of`. Both change at once, so nobody takes one directory for
+    another one.
+    """
+
+    identities: tuple[Identity, ...]
+    prefix: bytes
+
+
+#: What an open directory is known as, if it is the share: the key of it.
+Recognise: TypeAlias = Callable[[int], bytes | None]
+
+
 class Root:
     """The folder of one share, found anew by each request, so that nothing keeps it from leaving.
 
     Gone is a folder that cannot be opened, and one in whose place the directory below a mount point
     has come to light: what it holds is not the share, and would be taken for an emptied one. Gone
-    is a share, too, in whose place there is another folder that ``recognise`` does not take for it.
+    is a share, too, in whose place there is another folder that ``recognise`` does not know.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Look at ``folder``; raises OSError when it is no directory that can be opened."""
         self.folder = os.path.realpath(folder)
-        fd = os.open(self.folder, PASS)
-        try:
+        with self.looked_at() as fd:
             own = identity_of(os.fstat(fd))
-        finally:
-            os.close(fd)
         self._mount_point = mount_point_of(self.folder)
-        #: Asked with a descriptor whether another directory is the same share.
-        self.recognise: Callable[[int], bool] = lambda _: True
-        #: Every directory from ``/`` to the folder, the folder included, when it was last opened.
-        self.identities = _way(self.folder, own)
+        #: Until somebody knows which share it is, the real path is its key.
+        self.standing = Standing(_way(self.folder, own), os.fsencode(self.folder))
+        #: Asked about another directory than before; changes nothing.
+        self.recognise: Recognise = lambda _: self.standing.prefix
+        #: Told that nobody knows such a directory; may `know` it afterwards.
+        self.find_out: Callable[[], None] = lambda: None
 
-    def open(self) -> tuple[int, tuple[Identity, ...]]:
-        """Return a descriptor of the folder, the caller's to close, and the directories down to it.
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """Every directory from ``/`` to the folder when it was last opened."""
+        return self.standing.identities
+
+    def know(self, own: Identity, prefix: bytes) -> None:
+        """The directory that is there now is the share, and has this key. Raises OSError."""
+        self._mount_point = mount_point_of(self.folder)
+        self.standing = Standing(_way(self.folder, own), prefix)
+
+    def open(self) -> tuple[int, Standing]:
+        """Return a descriptor of the folder, the caller's to close, and what it is.
 
         Raises ShareGoneError (503).
         """
-        fd = -1
-        try:
-            fd = os.open(self.folder, PASS)
-            own = identity_of(os.fstat(fd))
-            identities = self.identities
-            if own != identities[-1]:
-                identities = self.identities = self._found_anew(fd, own)
-        except OSError as error:
-            if fd >= 0:
-                os.close(fd)
-            refuse_shortage(error)
-            raise _gone() from error
-        return fd, identities
+        return self._opened(self.find_out)
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """A descriptor of the folder, for a moment. Raises as ``open``."""
-        fd, _ = self.open()
+        """A descriptor of the folder, for a moment, if it is known. Raises as ``open``."""
+        fd, _ = self._opened(lambda: None)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def looked_at(self) -> Iterator[int]:
+        """A descriptor of what is there, whatever it is. Raises OSError."""
+        fd = os.open(self.folder, PASS)
         try:
             yield fd
         finally:
@@ -77,13 +100,34 @@ class Root:
         except OSError:
             return False
 
-    def _found_anew(self, fd: int, own: Identity) -> tuple[Identity, ...]:
-        """The way to a folder that is not the one it was: replaced, or mounted again."""
-        mount_point = mount_point_of(self.folder)
-        if len(mount_point) < len(self._mount_point) or not self.recognise(fd):
+    def _opened(self, find_out: Callable[[], None]) -> tuple[int, Standing]:
+        fd = -1
+        try:
+            fd = os.open(self.folder, PASS)
+            own = identity_of(os.fstat(fd))
+            standing = self.standing
+            if own != standing.identities[-1]:
+                standing = self._found_anew(fd, own, find_out)
+        except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            refuse_shortage(error)
+            raise _gone() from error
+        return fd, standing
+
+    def _found_anew(self, fd: int, own: Identity, find_out: Callable[[], None]) -> Standing:
+        """What a folder is that is not the one it was: replaced, or mounted again."""
+        if len(mount_point_of(self.folder)) < len(self._mount_point):
             raise _gone()
-        self._mount_point = mount_point
-        return _way(self.folder, own)
+        prefix = self.recognise(fd)
+        if prefix is not None:
+            self.know(own, prefix)
+        else:
+            find_out()
+        standing = self.standing
+        if own != standing.identities[-1]:
+            raise _gone()
+        return standing
 
 
 def _way(folder: str, own: Identity) -> tuple[Identity, ...]:

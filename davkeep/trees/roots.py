@@ -30,16 +30,23 @@ class Roots:
     def locate(self, key: bytes) -> Located | None:
         """Where the entry with a key is; None if no share that is served holds it.
 
-        Of several shares that do, in that with the deepest root. It is not looked whether anything
-        is there.
+        Of several shares that do, in that with the deepest root, and of those in one that is there.
+        It is not looked whether anything else is.
         """
         holding = [share for share in self._shares if share.holds(key)]
         if not holding:
             return None
-        share = max(holding, key=lambda each: len(each.prefix))
+        deepest = max(len(share.prefix) for share in holding)
+        alike = [share for share in holding if len(share.prefix) == deepest]
+        there = alike if len(alike) == 1 else filter(_is_there, alike)
+        share = next(iter(there), alike[0])
         return Located(share, share.path_at(key))
 
     def is_there(self, key: bytes) -> bool:
         """Whether the folder of its share is there, and is that share."""
         located = self.locate(key)
         return located is not None and located.share.root.is_there()
+
+
+def _is_there(share: Share) -> bool:
+    return share.root.is_there()

@@ -62,10 +62,12 @@ class Entry(Closing):
         parent_fd: int,
         above: tuple[Identity, ...],
         asked: str | None = None,
+        prefix: bytes | None = None,
     ) -> None:
         """Take over ``parent_fd``; ``above`` are the directories from ``/`` to the parent.
 
-        ``asked``: how the name was spelled by who asked for it.
+        ``asked``: how the name was spelled by who asked for it. ``prefix``: the key of the root
+        in which it was found, if that may be another one by now.
         """
         self.share = share
         #: Real names below the share's root, as they are stored, symbolic links resolved.
@@ -76,6 +78,7 @@ class Entry(Closing):
         self.asked = self.name if asked is None else asked
         #: Whether it is another spelling of a name that is there.
         self.is_respelling = False
+        self._prefix = share.prefix if prefix is None else prefix
         self._above = above
 
     def close(self) -> None:
@@ -87,7 +90,7 @@ class Entry(Closing):
     @cached_property
     def key(self) -> bytes:
         """By what everything is known that is stored about the entry: see ``Share.key_of``."""
-        return self.share.key_of(self.segments)
+        return key_below(self._prefix, self.segments)
 
     @property
     def place(self) -> Place:
@@ -114,7 +117,8 @@ class Entry(Closing):
         """
         kept = self.share.spellings.of(self._above[-1][0]).new(self.asked)
         fd = os.open(".", PASS, dir_fd=self.parent_fd)
-        entry = Entry(self.share, (*self.segments[:-1], kept), fd, self._above)
+        entry = Entry(self.share, (*self.segments[:-1], kept), fd, self._above, self.asked)
+        entry._prefix = self._prefix
         entry.name, entry.is_respelling = self.asked, True
         return entry
 
@@ -212,11 +216,14 @@ class Share(Closing):
         #: Which spellings of a name are one.
         self.spellings = Spellings()
         self.spellings.settle(self.root.identities[-1][0], EXACT)
-        #: The key of the root. Until somebody knows which share this is, that is its real path.
-        self.prefix = self.path_of(())
 
     def close(self) -> None:
         """Nothing is kept open between two requests, so a disk can be unmounted."""
+
+    @property
+    def prefix(self) -> bytes:
+        """The key of the root. Until somebody knows which share this is, that is its real path."""
+        return self.root.standing.prefix
 
     @property
     def folds(self) -> bool:
@@ -287,7 +294,7 @@ class Share(Closing):
         It stays the same wherever the root of the share is. Where roots overlap it begins at the
         outermost one, so that one file has one key, whichever share it was reached by.
         """
-        return b"/".join((self.prefix.rstrip(b"/"), *map(os.fsencode, real))) or b"/"
+        return key_below(self.prefix, real)
 
     def holds(self, key: bytes) -> bool:
         """Whether a key is that of something in this share."""
@@ -333,7 +340,7 @@ class Share(Closing):
 
     def _walk(self, path: Segments, follow_last: bool) -> Entry | Segments:
         """Return the entry, or the path to try next because a link was on the way."""
-        fd, identities = self.root.open()
+        fd, (identities, prefix) = self.root.open()
         above = list(identities)
         keep = False
         asked = path[-1] if path else None
@@ -353,10 +360,15 @@ class Share(Closing):
                     fd = _step(fd, segment)
                     above.append(identity_of(os.fstat(fd)))
             keep = True
-            return Entry(self, path, fd, tuple(above), asked)
+            return Entry(self, path, fd, tuple(above), asked, prefix)
         finally:
             if not keep:
                 os.close(fd)
+
+
+def key_below(prefix: bytes, real: Segments) -> bytes:
+    """The key of what has the real names ``real`` below what has the key ``prefix``."""
+    return b"/".join((prefix.rstrip(b"/"), *map(os.fsencode, real))) or b"/"
 
 
 def _tried_twice(attempt: Callable[[], T]) -> T:

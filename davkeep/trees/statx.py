@@ -31,6 +31,9 @@ _LINKS_OF_A_LEAF = 2
 #: them: ext2 to ext4, tmpfs, XFS. Others always say 1, or 2, or what they like.
 _COUNTING = frozenset((0xEF53, 0x01021994, 0x58465342))
 
+#: Those of btrfs, and of bcachefs.
+_SNAPSHOTS = frozenset((0x9123683E, 0xCA451A4E))
+
 _fstatfs = libc_function("fstatfs", ctypes.c_int, ctypes.c_void_p)
 
 
@@ -43,10 +46,19 @@ class _FileSystem(ctypes.Structure):
 
 def counts_subdirectories(fd: int) -> bool:
     """Tell whether the links of a directory say, on this file system, how many are in it."""
+    return _statx is not None and _kind_of(fd) in _COUNTING
+
+
+def has_snapshots(fd: int) -> bool:
+    """Tell whether a directory's file system makes others that are alike in all it tells: btrfs."""
+    return _kind_of(fd) in _SNAPSHOTS
+
+
+def _kind_of(fd: int) -> int | None:
     answer = _FileSystem()
-    if _statx is None or _fstatfs is None or _fstatfs(fd, ctypes.addressof(answer)):
-        return False
-    return answer.kind in _COUNTING
+    if _fstatfs is None or _fstatfs(fd, ctypes.addressof(answer)):
+        return None
+    return answer.kind
 
 
 class _Buffer(ctypes.Structure):

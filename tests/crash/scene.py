@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from davkeep.operations.identities import Owner
+from davkeep.operations.looks import Owner
 from davkeep.store.database import Database
 from davkeep.store.instance import instance_of
 from davkeep.store.locks import Locks

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from davkeep.operations.identities import Identities, Owner
+from davkeep.operations.identities import Identities
+from davkeep.operations.looks import Owner
 from davkeep.store.database import Database
 from davkeep.store.departed import DepartedFile
 from davkeep.trees.share import Share

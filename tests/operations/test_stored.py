@@ -7,6 +7,7 @@ from davkeep.operations import Stored
 from davkeep.store.database import Database
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.store.shares import NestedShares
 from davkeep.store.uploads import Uploads
 from davkeep.trees.roots import Roots
 
@@ -18,7 +19,9 @@ def stored(tmp_path: Path) -> Iterator[Stored]:
     """An empty store."""
     with Database(tmp_path) as database:
         properties, locks = DeadProperties(database), Locks(database, lambda: 0.0)
-        yield Stored(database, properties, locks, Uploads(database), Roots())
+        yield Stored(
+            database, properties, locks, Uploads(database), Roots(), NestedShares(database)
+        )
 
 
 def _lock(stored: Stored, path: bytes) -> Lock:

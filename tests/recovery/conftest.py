@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from davkeep.operations import Books, Operation, Page, Reservations, Stored
-from davkeep.operations.identities import Identities, Owner
+from davkeep.operations.identities import Identities
+from davkeep.operations.looks import Owner
 from davkeep.operations.recovery import Recovery
 from davkeep.operations.upkeep import Upkeep
 from davkeep.store.database import Database
@@ -18,6 +19,7 @@ from davkeep.store.departed import DepartedFile
 from davkeep.store.journal import Journal
 from davkeep.store.locks import Lock, Locks
 from davkeep.store.properties import DeadProperties
+from davkeep.store.shares import NestedShares
 from davkeep.store.uploads import Uploads
 from davkeep.trees.roots import Roots
 from davkeep.trees.share import Entry, Share
@@ -40,7 +42,7 @@ class Ground:
         #: Another folder in its place is not the share, as no marker says that it is.
         self.share = Share(self.folder)
         self.shares = [self.share]
-        self.share.root.recognise = self._is_share
+        self.share.root.recognise = self._recognised
         self._inode = self.folder.stat().st_ino
         self.state = folder / "state"
         self.opened = ExitStack()
@@ -57,13 +59,15 @@ class Ground:
             Locks(self.database, lambda: 1000.0),
             Uploads(self.database),
             Roots(self.shares),
+            NestedShares(self.database),
         )
         self.journal = Journal(self.database)
         file = self.opened.enter_context(closing(DepartedFile(self.state)))
         self.books = Books.of(self.journal, self.stored, file, Reservations(), fsync=True)
 
-    def _is_share(self, fd: int) -> bool:
-        return os.fstat(fd).st_ino == self._inode
+    def _recognised(self, fd: int) -> bytes | None:
+        is_share = os.fstat(fd).st_ino == self._inode
+        return self.share.root.standing.prefix if is_share else None
 
     def close(self) -> None:
         """Close what stands still, and the store."""
@@ -144,7 +148,7 @@ class Ground:
     def recover(self) -> list[Operation]:
         """Recovery, to its end; the store is opened anew before."""
         self.boot()
-        recovery = Recovery(self.books, INSTANCE)
+        recovery = Recovery(self.books, [INSTANCE])
         found = recovery.settle()
         upkeep = Upkeep()
         recovery.start(upkeep)

@@ -66,7 +66,9 @@ def _inode(ground: Any, name: str) -> Inode:
 
 
 def _swept(ground: Any) -> None:
-    for _ in Sweep(ground.journal, ground.stored, "abcd", str.isdigit).steps([str(ground.folder)]):
+    for _ in Sweep(ground.journal, ground.stored, ["abcd"], str.isdigit).steps(
+        [str(ground.folder)]
+    ):
         pass
 
 

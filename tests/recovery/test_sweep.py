@@ -18,7 +18,7 @@ TREE = {"x": b"x", "y": {"z": b"z"}}
 
 
 def _swept(ground: Any, *in_use: str) -> Sweep:
-    sweep = Sweep(ground.journal, ground.stored, ground.instance, in_use.__contains__)
+    sweep = Sweep(ground.journal, ground.stored, [ground.instance], in_use.__contains__)
     for _ in sweep.steps([os.fspath(ground.folder), os.fspath(ground.folder / "absent")]):
         pass
     return sweep
@@ -72,7 +72,7 @@ def test_what_may_be_the_only_copy_stays_after_a_restored_backup(
             (ground.folder / name).unlink()
         ground.boot()
         assert ground.database.has_lost_records
-        for _ in Sweep(ground.journal, ground.stored, ground.instance, str.isdigit).steps([]):
+        for _ in Sweep(ground.journal, ground.stored, [ground.instance], str.isdigit).steps([]):
             pass
         ground.boot()
         assert not ground.database.has_lost_records

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 
 from davkeep.operations.operation import Operation
@@ -29,22 +30,22 @@ class Recovery:
     def __init__(
         self,
         books: Books,
-        instance: str,
+        instances: Sequence[str],
         *,
         spool: str | None = None,
         sweep: Steps | None = None,
     ) -> None:
-        """``instance``: only its staging entries are touched; ``spool``: where uploads may be.
+        """``instances``: only their staging entries are touched; ``spool``: where uploads may be.
 
         ``sweep`` looks for what has lost its record; None if nothing can have.
         What cannot be settled, or purged, now is tried again later.
         """
         self._books = books
         self._journal = books.desk.journal
-        self._instance = instance
+        self._instances = instances
         self._spool = spool
         self._sweep = sweep
-        self._uploads = Uploads(books.desk.journal, books.desk.stored, instance)
+        self._uploads = Uploads(books.desk.journal, books.desk.stored, instances)
         self._cases: list[Case] = []
         self._opened = ExitStack()
         self._is_stopped = threading.Event()
@@ -64,7 +65,7 @@ class Recovery:
         found = [self._settled(record) for record in records]
         self._books.departures.recover()
         # After that the folders of uploads are where they belong.
-        kept = [f".davkeep-{self._instance}-{id}" for id in unreadable]
+        kept = [f".davkeep-{each}-{id}" for each in self._instances for id in unreadable]
         self._uploads.find(self._spool, [*(record.staging for record in records), *kept])
         if found or self._uploads.count:
             _log.info("%d operations and %d uploads were cut off", len(found), self._uploads.count)

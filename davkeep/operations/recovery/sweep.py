@@ -12,7 +12,7 @@ record may be missing that came later; then what may be the only copy of somethi
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from davkeep.operations.stored import Stored
 from davkeep.operations.upkeep import Steps
@@ -30,19 +30,23 @@ _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Sweep:
-    """One search for hidden names of an ``instance``.
+    """One search for hidden names of some ``instances``.
 
     ``is_in_use`` says of a name whether work of this process bears it.
     """
 
     def __init__(
-        self, journal: Journal, stored: Stored, instance: str, is_in_use: Callable[[str], bool]
+        self,
+        journal: Journal,
+        stored: Stored,
+        instances: Sequence[str],
+        is_in_use: Callable[[str], bool],
     ) -> None:
         """Search nothing before ``steps``."""
         self._journal = journal
         self._stored = stored
-        self._instance = instance
-        self._prefix = f".davkeep-{instance}-"
+        self._instances = instances
+        self._prefixes = tuple(f".davkeep-{instance}-" for instance in instances)
         self._is_in_use = is_in_use
         #: How many entries were removed, and how many stay because they may be the only copies.
         self.removed = self.kept = 0
@@ -65,7 +69,7 @@ class Sweep:
         except OSError as error:
             self._skip(error)
             return
-        for found in hidden_below(fd, self._prefix, self._skip):
+        for found in hidden_below(fd, self._prefixes, self._skip):
             if found is not None and self._is_orphan(found):
                 yield from self._remove(*found)
             yield None
@@ -87,10 +91,10 @@ class Sweep:
         bare = f".{bare}"
         if self._is_in_use(bare) or self._stored.uploads.get(bare) is not None:
             return False
-        if self._journal.is_kept(bare.removeprefix(self._prefix)):
+        if any(self._journal.is_kept(bare.removeprefix(each)) for each in self._prefixes):
             return False
         is_original = dot + suffix in (OLD, GONE) and self._stored.database.is_copy
-        if is_original or is_foreign(found, self._instance):
+        if is_original or is_foreign(found, self._instances):
             _log.warning("%s is hidden and unknown: look at it, and move or remove it", name)
             self.kept += 1
             return False

@@ -8,7 +8,7 @@ but the first in its directory.
 
 import logging
 import os
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Sequence
 
 from davkeep.operations.stored import Stored
 from davkeep.store.database import StoreError
@@ -26,11 +26,11 @@ _log = logging.getLogger("davkeep.recovery")
 class Uploads(Closing):
     """What was staged when the process before this one ended; found once, then purged."""
 
-    def __init__(self, journal: Journal, stored: Stored, instance: str) -> None:
-        """``instance``: whose staging names are looked for."""
+    def __init__(self, journal: Journal, stored: Stored, instances: Sequence[str]) -> None:
+        """``instances``: whose staging names are looked for."""
         self._journal = journal
         self._stored = stored
-        self._instance = instance
+        self._instances = instances
         #: The uploads in ranges, which are gone on with.
         self._ranged: list[StoredUpload] = []
         self._found: list[Name] = []
@@ -85,7 +85,7 @@ class Uploads(Closing):
         try:
             folder_fd = open_folder(path)
             self._opened.append(folder_fd)
-            names = [(folder_fd, name) for name in own_names(folder_fd, self._instance)]
+            names = [(folder_fd, name) for name in own_names(folder_fd, self._instances)]
             alive = (*recorded, *self._kept_in(path, key, folder_fd))
             found = [name for name in names if self._is_ours(name, alive)]
         except (FileNotFoundError, NotADirectoryError):
@@ -101,7 +101,7 @@ class Uploads(Closing):
     def _is_ours(self, name: Name, recorded: Iterable[str]) -> bool:
         if name[1].startswith(tuple(recorded)):
             return False
-        if is_foreign(name, self._instance):
+        if is_foreign(name, self._instances):
             _log.warning("a collection is hidden as %s: look at it, and move or remove it", name[1])
             return False
         return True
