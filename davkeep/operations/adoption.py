@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class Adoption:
         if wanted is not None and wanted not in known:
             raise ShareRefused(share.folder, f"no share {wanted} is known here")
         with share.root.looked_at() as fd, alone_at(fd):
-            before = marker_if_any(fd)
+            before = _marker_if_readable(fd)
             if before is not None:
                 refuse_living(share, before, self._owner)
             fingerprint = Fingerprint.of(fd)
@@ -97,7 +98,7 @@ class Adoption:
         with self._database.transaction():
             self._departed.rekey(changes)
             rekey_all(self._database, changes)
-            self._known.remove(was.share)
+            self._known.remove(was)
 
     def _bring_from(self, marker: Marker) -> None:
         """Move what the state that a marker names knows of its share."""
@@ -114,9 +115,15 @@ class Adoption:
                 # The share first: a transfer that is cut off is gone on with by the next adoption.
                 self._known.put(known)
                 transfer(source, self._database, self._departed, known.prefix)
-                KnownShares(source).remove(known.share)
+                KnownShares(source).remove(known)
         except StateRefused as error:
             raise ShareRefused(marker.folder, str(error)) from None
+
+
+def _marker_if_readable(fd: int) -> Marker | None:
+    with suppress(PermissionError):
+        return marker_if_any(fd)
+    return None
 
 
 def _chosen(

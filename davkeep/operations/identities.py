@@ -77,7 +77,7 @@ class Identities:
         self._note(found.values(), known, list(prefixes.of_others()))
         for look in looks:
             self._serve(look, found[look.own])
-        self._tell_of_others(known, found.values())
+        self._tell_of_others(found.values())
 
     def _found(
         self, looks: Sequence[Look], known: Mapping[str, KnownShare]
@@ -135,7 +135,7 @@ class Identities:
             if look.share.readonly:
                 return each.share
             _log.warning("%s is another folder than before, and begins anew", each.root)
-            self._known.remove(each.share)
+            self._known.remove(each)
         return None
 
     def _marked(self, look: Look, share: str) -> tuple[str, Spelling | None]:
@@ -192,11 +192,15 @@ class Identities:
         share.root.recognise = place.recognise
         share.root.find_out = place.find_out
 
-    def _tell_of_others(self, known: Mapping[str, KnownShare], found: Iterable[KnownShare]) -> None:
+    def _tell_of_others(self, found: Iterable[KnownShare]) -> None:
         """Say what is kept though no share that is served has it."""
         served = {each.share for each in found}
-        for each in known.values():
-            if each.share not in served and is_anything_stored(self._database, each.prefix):
+        for each in self._known.all():
+            # One that lies in an outer share is served with that.
+            outer = each.prefix.split(b"/")[1].decode("ascii")
+            if served.isdisjoint((each.share, outer)) and is_anything_stored(
+                self._database, each.prefix
+            ):
                 _log.warning("%s is not served; what is stored about it is kept", each.root)
         if is_anything_stored(self._database, FORMER):
             _log.warning("what is stored about folders that are not served is kept")

@@ -73,7 +73,10 @@ class Look:
             told = f"{MARKER} in it says nothing: {error}. Say which share this is with {ADOPT}"
             raise ShareRefused(share.folder, told) from None
         except OSError as error:
-            raise ShareRefused(share.folder, error.strerror or str(error)) from None
+            told = (
+                f"{MARKER} in it cannot be read: {error.strerror}. Make it readable, or say which"
+            )
+            raise ShareRefused(share.folder, f"{told} share this is with {ADOPT}") from None
 
     def refuse_foreign(self, owner: Owner, marker: Marker | None) -> None:
         """Refuse a share of another state, unless nothing that others store can be harmed here."""

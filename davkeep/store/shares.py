@@ -80,10 +80,13 @@ class KnownShares:
                 ),
             )
 
-    def remove(self, share: str) -> None:
-        """Forgets one, of which nothing is stored."""
+    def remove(self, known: KnownShare) -> None:
+        """Forgets one, of which nothing is stored but where something may have been staged."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM shares WHERE share = ?", (share,))
+            connection.execute("DELETE FROM shares WHERE share = ?", (known.share,))
+            connection.execute(
+                f"DELETE FROM staging_folders WHERE {IN_SUBTREE}", subtree(known.prefix)
+            )
 
 
 class NestedShares:
