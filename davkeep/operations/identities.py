@@ -209,6 +209,10 @@ class Identities:
             raise ShareRefused(root, "it is not served as that: stop the server first")
         return recognition.adopt(self._marker(recognition.share), fsync=self._database.flushes)
 
+    def is_served(self, share: str) -> bool:
+        """Whether the share with a UUID is one of those that are served."""
+        return any(each.share == share for each in self._recognitions.values())
+
     def _note(self, found: KnownShare) -> None:
         """Let what is stored about a share have its keys of today, and remember where it was."""
         before = self._known.get(found.share)

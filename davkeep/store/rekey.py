@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from davkeep.store.database import Database
+from davkeep.store.reading import Answers
 from davkeep.store.record import Record, Side, decoded, encoded
 from davkeep.store.subtrees import IN_SUBTREE, Subtree, rekeyed, subtree
 
@@ -20,7 +21,7 @@ def is_anything_below(database: Database, key: bytes) -> bool:
     )
 
 
-def concerned(database: Database, tree: Subtree) -> list[Record]:
+def concerned(database: Answers, tree: Subtree) -> list[Record]:
     """The records of the journal that say something of what has these keys.
 
     Those that cannot be read are left to whoever can.
@@ -53,7 +54,7 @@ def rekey(database: Database, old: bytes, new: bytes) -> None:
             )
 
 
-def _records(database: Database) -> list[Record]:
+def _records(database: Answers) -> list[Record]:
     found = []
     for (text,) in database.rows("SELECT record FROM journal"):
         try:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
+from davkeep.store.reading import Answers
 from davkeep.trees.fingerprint import Fingerprint
 
 _COLUMNS = "share, prefix, root, filesystem, inode, born, seen"
@@ -26,6 +27,15 @@ class KnownShare:
     seen: float
 
 
+def known_shares(database: Answers) -> list[KnownShare]:
+    """Every share that was ever served, by their UUIDs in order. Raises StoreError."""
+    rows = database.rows(f"SELECT {_COLUMNS} FROM shares ORDER BY share")
+    return [
+        KnownShare(share, prefix, os.fsdecode(root), Fingerprint(*fingerprint), seen)
+        for share, prefix, root, *fingerprint, seen in rows
+    ]
+
+
 class KnownShares:
     """All of them. Everything may raise StoreError."""
 
@@ -34,11 +44,7 @@ class KnownShares:
 
     def all(self) -> list[KnownShare]:
         """Every share, also those that are served no more."""
-        rows = self._database.rows(f"SELECT {_COLUMNS} FROM shares ORDER BY share")
-        return [
-            KnownShare(share, prefix, os.fsdecode(root), Fingerprint(*fingerprint), seen)
-            for share, prefix, root, *fingerprint, seen in rows
-        ]
+        return known_shares(self._database)
 
     def get(self, share: str) -> KnownShare | None:
         """What is known of one; None if it was never served."""
@@ -55,6 +61,6 @@ class KnownShares:
             )
 
     def remove(self, share: str) -> None:
-        """Forgets one, of which nothing is stored."""
+        """Forgets one, of which nothing is stored, or all that is belongs to an outer one."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM shares WHERE share = ?", (share,))

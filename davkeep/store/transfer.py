@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from davkeep.store.database import Database
+from davkeep.store.forgetting import forget_below
 from davkeep.store.rekey import KEYED, concerned
 from davkeep.store.subtrees import IN_SUBTREE, subtree
 
@@ -27,10 +28,7 @@ def transfer(source: Database, target: Database, key: bytes) -> bool:
     with target.transaction() as connection:
         for table, found in rows.items():
             _put(connection, table, found)
-    with source.transaction() as connection:
-        for table in KEYED:
-            connection.execute(f"DELETE FROM {table} WHERE {IN_SUBTREE}", tree)
-        connection.executemany("DELETE FROM journal WHERE id = ?", [(each.id,) for each in records])
+    forget_below(source, tree, records)
     return True
 
 
