@@ -16,12 +16,12 @@ from davkeep.operations.forgetting import ForgetRefused, Forgetting
 from davkeep.operations.identities import Owner, ShareRefused
 from davkeep.store.backup import BackupError
 from davkeep.store.database import StoreError
-from davkeep.store.holdings import holding, subjects
+from davkeep.store.holdings import Subject, holding, subjects
 
 _log = logging.getLogger("davkeep")
 
-#: Seconds between two slices of a backup.
-BACKUP_PAUSE = 0.002
+#: Seconds between two slices of a backup, or of what is counted.
+PAUSE = 0.002
 
 #: Bytes after which an answer is full, so that one more share never makes it too long: a path has
 #: at most 4096 bytes, of which each may take six.
@@ -70,7 +70,7 @@ class Administration:
 
     def _pause(self) -> None:
         """Let others have their turn. Raises BackupError when the server stops."""
-        if self.control is not None and self.control.is_stopped.wait(BACKUP_PAUSE):
+        if self.control is not None and self.control.is_stopped.wait(PAUSE):
             raise BackupError("the server stops")
 
     def _adopt(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -83,17 +83,24 @@ class Administration:
 
     def _list(self, request: dict[str, Any]) -> dict[str, Any]:
         """Those that come after the first ``skip``, as many as an answer holds; none at the end."""
-        database, now = self._site.database, self._site.now()
+        database = self._site.database
         told: list[dict[str, Any]] = []
         try:
             for each in islice(subjects(database), request["skip"], None):
-                is_served = each.share is not None and self._site.identities.is_served(each.share)
-                told.append(holding(database, each, is_served=is_served, now=now).as_told())
+                told.append(self._told(each))
                 if len(json.dumps(told)) > FULL:
                     break
-        except StoreError as error:
+        except (BackupError, StoreError) as error:
             raise Refused(str(error)) from None
         return {"shares": told}
+
+    def _told(self, subject: Subject) -> dict[str, Any]:
+        site = self._site
+        is_served = subject.share is not None and site.identities.is_served(subject.share)
+        found = holding(
+            site.database, subject, is_served=is_served, now=site.now(), pause=self._pause
+        )
+        return found.as_told()
 
     def _forget(self, request: dict[str, Any]) -> dict[str, Any]:
         site = self._site

@@ -1,14 +1,14 @@
 """How much is stored about each share, and about what waits until its share is served."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from davkeep.store.reading import Answers
 from davkeep.store.rekey import KEYED, concerned
 from davkeep.store.shares import KnownShare, known_shares
-from davkeep.store.subtrees import BELOW, FORMER, IN_SUBTREE, former_key, subtree
+from davkeep.store.subtrees import BELOW, FORMER, Subtree, former_key, subtree
 
 #: What is counted of each table, and what of a row takes room: in the database, and in the share.
 _COUNTED = {
@@ -16,6 +16,9 @@ _COUNTED = {
     "locks": "length(path) + length(token) + length(url) + length(owner) + length(principal)",
     "uploads": "arrived",
 }
+
+#: Rows that are counted at once, which takes some milliseconds.
+SLICE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,23 @@ def subjects(database: Answers) -> list[Subject]:
     return [*known, *(Subject.waiting(path) for path in waiting)]
 
 
-def holding(database: Answers, subject: Subject, *, is_served: bool, now: float) -> Holding:
-    """How much is stored about one of them. Raises StoreError."""
+def holding(
+    database: Answers,
+    subject: Subject,
+    *,
+    is_served: bool,
+    now: float,
+    pause: Callable[[], None] = lambda: None,
+) -> Holding:
+    """How much is stored about one of them.
+
+    `pause` is called from time to time, so that others have their turn. Raises StoreError.
+    """
     counted = dict.fromkeys(_COUNTED, (0, 0))
     records = 0
     if subject.outer is None:
         tree = subtree(subject.key)
-        counted = {name: _count(database, name, subject.key) for name in _COUNTED}
+        counted = {name: _counted(database, name, tree, pause) for name in _COUNTED}
         records = len(concerned(database, tree))
     return Holding(
         share=subject.share,
@@ -106,10 +119,36 @@ def holding(database: Answers, subject: Subject, *, is_served: bool, now: float)
     )
 
 
-def _count(database: Answers, table: str, key: bytes) -> tuple[int, int]:
-    question = f"SELECT count(*), total({_COUNTED[table]}) FROM {table} WHERE {IN_SUBTREE}"
-    ((rows, size),) = database.rows(question, subtree(key))
+def _counted(
+    database: Answers, table: str, tree: Subtree, pause: Callable[[], None]
+) -> tuple[int, int]:
+    """How many rows there are, and what they take."""
+    rows, size = _amount(database, table, "path = ?", (tree.root,))
+    for low, high in _slices(database, table, tree):
+        more = _amount(database, table, "path >= ? AND path < ?", (low, high))
+        rows, size = rows + more[0], size + more[1]
+        pause()
+    return rows, size
+
+
+def _amount(
+    database: Answers, table: str, which: str, values: tuple[bytes, ...]
+) -> tuple[int, int]:
+    question = f"SELECT count(*), total({_COUNTED[table]}) FROM {table} WHERE {which}"
+    ((rows, size),) = database.rows(question, values)
     return int(rows), int(size)
+
+
+def _slices(database: Answers, table: str, tree: Subtree) -> Iterator[tuple[bytes, bytes]]:
+    """The keys strictly below, so many rows at once: nobody can use the database meanwhile."""
+    question = f"SELECT path FROM {table} WHERE path >= ? AND path < ? ORDER BY path LIMIT 1 OFFSET"
+    low = tree.after
+    while next_rows := database.rows(f"{question} {SLICE}", (low, tree.before)):
+        # One key alone may have more rows than that.
+        high = max(next_rows[0][0], low + b"\0")
+        yield low, high
+        low = high
+    yield low, tree.before
 
 
 def _waiting(database: Answers) -> list[bytes]:

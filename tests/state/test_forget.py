@@ -42,12 +42,19 @@ def two(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=[True, False], ids=["runs", "closed"])
-def meanwhile(
-    request: pytest.FixtureRequest, site: Site, two: Path
-) -> Callable[[], AbstractContextManager[Any]]:
-    """With a server over another share, or without one."""
-    return lambda: site.serving({"/t": two}) if request.param else nullcontext()
+Meanwhile = Callable[[], AbstractContextManager[Any]]
+
+
+@pytest.fixture
+def runs(site: Site, two: Path) -> Meanwhile:
+    """With a server over another share."""
+    return lambda: site.serving({"/t": two})
+
+
+@pytest.fixture(params=["runs", "closed"])
+def meanwhile(request: pytest.FixtureRequest, runs: Meanwhile) -> Meanwhile:
+    """With such a server, or without one."""
+    return runs if request.param == "runs" else nullcontext
 
 
 def _forget(site: Site, share: object) -> list[str]:
@@ -83,19 +90,17 @@ def _hidden(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.rglob(".davkeep*"))
 
 
-@pytest.mark.parametrize("by", ["uuid", "beginning", "path"])
-def test_a_share_that_is_not_served(
-    site: Site, one: Path, two: Path, meanwhile: Any, by: str
-) -> None:
+def test_a_share_that_is_not_served(site: Site, one: Path, two: Path, meanwhile: Meanwhile) -> None:
     """Nothing is stored of it any more, nothing hidden is left in it, and others keep theirs."""
     with site.serving({"/s": one, "/t": two}) as marked:
         marked.mark("/s")
         marked.mark("/t")
     share = _share(one)
     with meanwhile():
-        name = {"uuid": share, "beginning": share[:8], "path": str(one)}[by]
-        assert _forget(site, name) == [f"forgotten: the share {share}, whose root was {one}"]
-        assert "nothing is known here of a share" in _refusal(site, name)
+        told = [f"forgotten: the share {share}, whose root was {one}"]
+        assert _forget(site, share[:8]) == told
+        for name in (share, share[:8], one):
+            assert "nothing is known here of a share" in _refusal(site, name)
     assert _hidden(one) == []
     assert _keys(site) == {_share(two).encode()}
     with site.serving({"/s": one, "/t": two}) as marked:
@@ -105,7 +110,7 @@ def test_a_share_that_is_not_served(
     assert _share(one) != share
 
 
-def test_a_root_that_is_not_there(site: Site, one: Path, meanwhile: Any, tmp_path: Path) -> None:
+def test_a_root_that_is_not_there(site: Site, one: Path, runs: Meanwhile, tmp_path: Path) -> None:
     """What is hidden in it stays, which is said; nothing in another folder in its place goes."""
     with site.serving({"/s": one}) as marked:
         marked.mark("/s")
@@ -113,7 +118,7 @@ def test_a_root_that_is_not_there(site: Site, one: Path, meanwhile: Any, tmp_pat
     shutil.copytree(one, tmp_path / "aside")
     (one / MARKER).write_text(json.dumps({"davkeep": 1}))
     before = _hidden(one)
-    with meanwhile():
+    with runs():
         _, stays = _forget(site, share)
     assert f"{one} is not there, or not marked as that share" in stays
     assert _hidden(one) == before
@@ -149,25 +154,24 @@ def _change(site: Site, statement: str, *values: object) -> None:
         database.execute(statement, values)
 
 
-def test_shares_within_shares(site: Site, one: Path, meanwhile: Any) -> None:
+def test_shares_within_shares(site: Site, one: Path, runs: Meanwhile) -> None:
     """An outer one is refused while an inner one is known; of that only the row goes."""
     inner = one / "inner"
     inner.mkdir()
     with site.serving({"/": one, "/in": inner}) as marked:
         marked.mark("/in")
     share = _share(inner)
-    with meanwhile():
+    with runs():
         assert f"the share {share}, whose root was {inner}, lies in it" in _refusal(site, one)
         _forget(site, inner)
         assert not (inner / MARKER).exists()
     with site.serving({"/": one}) as marked:
         assert marked.seen("/inner") == all_of("/in")
-    with meanwhile():
-        _forget(site, one)
+    _forget(site, str(one))
     assert _hidden(one) == []
 
 
-def test_records_of_the_journal(site: Site, one: Path, two: Path, meanwhile: Any) -> None:
+def test_records_of_the_journal(site: Site, one: Path, two: Path, runs: Meanwhile) -> None:
     """Those that concern only the share go along; one that concerns another keeps both."""
     with site.serving({"/s": one, "/t": two}):
         pass
@@ -176,7 +180,7 @@ def test_records_of_the_journal(site: Site, one: Path, two: Path, meanwhile: Any
     _note(site, "b" * 32, f"{first}/a", f"{second}/b")
     assert "a record of a COPY that also concerns" in _refusal(site, one)
     _change(site, "DELETE FROM journal WHERE id = ?", "b" * 32)
-    with meanwhile():
+    with runs():
         _, stays = _forget(site, one)
     assert stays == f"what a COPY may have hidden stays: .davkeep-{'a' * 8}"
     assert ask_database(site.state / DATABASE, "SELECT count(*) FROM journal") == [(0,)]
@@ -199,7 +203,7 @@ def _note(site: Site, id: str, source: str, destination: str) -> None:
     _change(site, "INSERT INTO journal VALUES (?, ?, ?)", *values)
 
 
-def test_what_waits(site: Site, two: Path, tmp_path: Path, meanwhile: Any) -> None:
+def test_what_waits(site: Site, two: Path, tmp_path: Path, meanwhile: Meanwhile) -> None:
     """What is stored by a real path, of an earlier schema, goes by that path."""
     root = tmp_path / "root"
     lay_out(max(STATES), root, site.state)

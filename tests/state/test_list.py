@@ -11,6 +11,7 @@ from state.sites import Site
 
 from davkeep.administration import FULL
 from davkeep.store.database import Database
+from davkeep.store.holdings import SLICE, Subject, holding
 from davkeep.store.schema import STEPS
 from davkeep.trees.marker import MARKER
 from harness.commands import run
@@ -152,6 +153,25 @@ def test_a_state_without_shares(site: Site) -> None:
         pass
     assert _table(site) == ["nothing is stored about any share"]
     assert _listed(site) == {}
+
+
+def test_it_is_counted_in_slices(tmp_path: Path) -> None:
+    """Nothing is left out or counted twice, also where one key has more rows than a slice."""
+    pauses: list[None] = []
+    keys = [b"/s", b"/s!", b"/s/a", *[b"/s/b"] * (2 * SLICE + 1), *[b"/s/c"] * SLICE, b"/s/d"]
+    with Database(tmp_path / "state", flushes=False) as database:
+        with database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO properties VALUES (?, ?, x'')",
+                ((key, f"{number:08}") for number, key in enumerate(keys)),
+            )
+        subject = Subject("s", "/r", b"/s")
+        found = holding(
+            database, subject, is_served=False, now=0.0, pause=lambda: pauses.append(None)
+        )
+    assert found.properties == len(keys) - 1
+    assert found.stored == sum(len(key) + 8 for key in keys) - len(b"/s!") - 8
+    assert len(pauses) >= 3
 
 
 def test_more_than_one_answer_holds(site: Site, one: Path) -> None:

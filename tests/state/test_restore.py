@@ -13,8 +13,11 @@ import pytest
 from state.earlier import STATES, lay_out
 from state.sites import Site, all_of
 
+from davkeep.control import ask
 from davkeep.store import restoring
+from davkeep.store.backup import back_up_closed
 from davkeep.store.database import Database
+from davkeep.store.instance import instance_of
 from davkeep.store.restoring import restoration
 from davkeep.store.schema import STEPS
 from davkeep.trees.marker import MARKER
@@ -45,7 +48,7 @@ def backup(site: Site, one: Path, tmp_path: Path) -> Path:
     file = tmp_path / "backup"
     with site.serving({"/s": one}) as marked:
         marked.mark("/s")
-        assert run("state", "backup", str(file), "--state", str(site.state)).returncode == 0
+        assert ask(site.state, "backup", file=str(file)) == {}
         assert marked.ask("PROPPATCH", "/s/file", _LATER) == 207
     return file
 
@@ -208,7 +211,7 @@ def test_shares_that_do_not_fit(site: Site, one: Path, backup: Path, tmp_path: P
     for root in roots.values():
         root.mkdir()
     with site.serving({f"/{name}": root for name, root in roots.items()}):
-        assert run("state", "backup", str(backup), "--state", str(site.state)).returncode == 0
+        assert ask(site.state, "backup", file=str(backup)) == {}
     _mark(roots["other"], share="00000000-0000-0000-0000-000000000000")
     _mark(roots["foreign"], state="0123abcd")
     shutil.rmtree(roots["unmarked"])
@@ -247,7 +250,7 @@ def test_an_earlier_schema(site: Site, one: Path, backup: Path, tmp_path: Path) 
     earlier = tmp_path / "earlier"
     lay_out(min(STATES), tmp_path / "root", earlier)
     copied = tmp_path / "copied"
-    assert run("state", "backup", str(copied), "--state", str(earlier)).returncode == 0
+    back_up_closed(earlier, copied)
     _restore(site, copied)
     with site.serving({"/": tmp_path / "root"}) as marked:
         assert marked.color("/file") == "red"
@@ -315,6 +318,18 @@ def _copy_killed(database: Database, folder: Path, target: Path) -> None:
     shutil.copytree(folder, target)
     assert (target / f"{DATABASE}-wal").stat().st_size
     database.close()
+
+
+def test_the_name_of_the_instance(tmp_path: Path) -> None:
+    """That of the backup is in the file as well, whatever was there."""
+    state, file = tmp_path / "state", tmp_path / "backup"
+    with _filled(tmp_path / "other", "new") as other, Database(state) as old:
+        other.back_up(file, lambda: None)
+        assert instance_of(old) != "abcd"
+    _restored(state, file)
+    assert (state / "instance").read_bytes() == b"abcd"
+    with Database(state) as new:
+        assert instance_of(new) == "abcd"
 
 
 def test_a_file_system_without_links(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
