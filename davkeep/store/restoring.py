@@ -14,6 +14,7 @@ from davkeep.store.errors import StateBroken
 from davkeep.store.files import (
     DATABASE,
     INSTANCE,
+    LOCK,
     flush_folder,
     lock_folder,
     size_of,
@@ -136,6 +137,7 @@ def restoration(folder: Path, file: Path) -> Iterator[Restoration]:
     """
     with ExitStack() as opened:
         opened.callback(os.close, lock_folder(folder))
+        _belong(folder / LOCK, folder)
         _refuse_living(folder, file)
         staged = folder / STAGED
         opened.callback(staged.unlink, missing_ok=True)

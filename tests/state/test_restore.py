@@ -120,8 +120,12 @@ def test_into_an_empty_folder(site: Site, one: Path, backup: Path) -> None:
     name = (site.state / "instance").read_bytes()
     shutil.rmtree(site.state)
     site.state.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(site.state, 12345, 12345)
     assert len(_restore(site, backup)) == 2
     assert sorted(_names(site.state)) == [DATABASE, "instance", "lock"]
+    owners = {each.stat().st_uid for each in (site.state, *site.state.iterdir())}
+    assert len(owners) == 1
     assert (site.state / "instance").read_bytes() == name
     with site.serving({"/s": one}) as marked:
         assert marked.seen("/s") == all_of("/s")
