@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from davkeep.operations.identities import Owner
 from davkeep.store.database import Database
+from davkeep.store.departed import DepartedFile
 from davkeep.store.forgetting import forget_below
 from davkeep.store.journal import Journal
 from davkeep.store.record import Record
@@ -66,19 +67,23 @@ class Forgetting:
         journal: Journal,
         owner: Owner,
         is_served: Callable[[str], bool] = lambda _: False,
+        departed: DepartedFile | None = None,
     ) -> None:
-        """``owner``: whose shares they are; ``is_served``: asked with the UUID of one."""
+        """``owner``: whose shares they are; ``is_served``: asked with the UUID of one; ``departed``
+        where no server works with it.
+        """
         self._database = database
         self._journal = journal
         self._owner = owner
         self._is_served = is_served
+        self._departed = departed
         self._known = KnownShares(database)
 
     def forget(self, name: str) -> Forgotten:
         """Forget the share that is called so: by its UUID, the beginning of that, or its root.
 
         What is hidden goes before what is stored, so that wherever it is cut off, it can be done
-        again. Raises ForgetRefused and StoreError.
+        again. Raises ForgetRefused and OSError.
         """
         named = self._named(name)
         records = self._only_its(named)
@@ -91,6 +96,9 @@ class Forgetting:
                 self._journal.erase(record.id)
             if named.known is not None:
                 self._known.remove(named.known.share)
+        if self._departed is not None:
+            for tree in named.trees:
+                self._departed.forget(tree)
         return Forgotten(str(named), stays)
 
     # What is meant

@@ -1,11 +1,13 @@
 """`davkeep state forget`: nothing is stored about a share any more."""
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from davkeep.control import ask
 from davkeep.operations.forgetting import LEAST, Forgetting, Forgotten
 from davkeep.state.closed import opened
+from davkeep.store.departed import DepartedFile
 from davkeep.store.journal import Journal
 from davkeep.terminal import output
 from davkeep.words.command_failed import REFUSED, CommandFailed
@@ -31,8 +33,9 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
 def _forgotten(folder: Path, share: str) -> Forgotten:
     answer = ask(folder, "forget", share=share)
     if answer is None:
-        with opened(folder) as (database, owner):
-            return Forgetting(database, Journal(database), owner).forget(share)
+        with opened(folder) as (database, owner), closing(DepartedFile(folder)) as departed:
+            journal = Journal(database)
+            return Forgetting(database, journal, owner, departed=departed).forget(share)
     if "error" in answer:
         raise CommandFailed(str(answer["error"]), status=REFUSED)
     return Forgotten(str(answer["what"]), [str(each) for each in answer["stays"]])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from davkeep.store.files import flush_folder, without_copy_on_write
 from davkeep.store.record import Side, side_from
-from davkeep.store.subtrees import rekeyed, subtree
+from davkeep.store.subtrees import Subtree, rekeyed, subtree
 
 _log = logging.getLogger("davkeep.store")
 
@@ -79,7 +79,16 @@ class DepartedFile:
         tree = subtree(old)
         if not any(tree.holds(side.key) for side in self.found):
             return
-        self.found = [Side.of(rekeyed(side.key, tree, new)) for side in self.found]
+        self._replace([Side.of(rekeyed(side.key, tree, new)) for side in self.found])
+
+    def forget(self, tree: Subtree) -> None:
+        """Nothing is to be done about names with these keys. Raises OSError, as `rekey`."""
+        kept = [side for side in self.found if not tree.holds(side.key)]
+        if len(kept) < len(self.found):
+            self._replace(kept)
+
+    def _replace(self, found: list[Side]) -> None:
+        self.found = found
         self.close()
         self._make([_block(side) for side in self.found])
         self._prepare()

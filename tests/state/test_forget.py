@@ -13,6 +13,7 @@ import pytest
 from state.earlier import STATES, lay_out
 from state.sites import NOTHING, Site, all_of
 
+from davkeep.store.departed import DepartedFile
 from davkeep.store.record import Record, Side, encoded
 from davkeep.store.rekey import KEYED
 from davkeep.trees.marker import MARKER
@@ -232,3 +233,16 @@ def test_uploads_in_a_spool(tmp_path: Path, site: Site, one: Path) -> None:
     one.rename(one.with_name("aside"))
     _forget(site, share)
     assert os.listdir(spool) == []
+
+
+def test_names_that_are_to_be_forgotten(site: Site, one: Path, two: Path) -> None:
+    """What was deleted in it while the disk of the state was full is nobody's debt any more."""
+    with site.serving({"/s": one, "/t": two}):
+        pass
+    sides = [Side(f"/{_share(root)}/gone") for root in (one, two)]
+    with closing(DepartedFile(site.state, flushes=False)) as departed:
+        for side in sides:
+            departed.add(side)
+    _forget(site, one)
+    with closing(DepartedFile(site.state, flushes=False)) as departed:
+        assert departed.found == sides[1:]
