@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from davkeep.control import Control, Refused
+from davkeep.administration import start_control
 from davkeep.dav.application import Application
 from davkeep.dav.cors import across_origins
 from davkeep.dav.delivery import answer_of
@@ -44,7 +43,6 @@ from davkeep.operations.recovery import Recovery
 from davkeep.operations.recovery.sweep import Sweep
 from davkeep.operations.upkeep import Steps, Upkeep
 from davkeep.server import Server, ServerSettings, TlsAdapter
-from davkeep.store.backup import BackupError
 from davkeep.store.database import Database, StateRefused, StoreError
 from davkeep.store.deliveries import Deliveries
 from davkeep.store.departed import DepartedFile
@@ -75,8 +73,6 @@ LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, loggin
 LOOK_SECONDS = 1.0
 #: Seconds that a stop waits for the upkeep's thread, which looks after each step whether to end.
 UPKEEP_SECONDS = 5.0
-#: Seconds between two slices of a backup.
-BACKUP_PAUSE = 0.002
 
 
 def serve(configuration: Configuration, former: Former | None = None) -> int:
@@ -297,40 +293,6 @@ def resume_results(registry: Registry, kept: KeptResults, opened: ExitStack) -> 
             _log.error("the results of operations are not kept: %s", error)
 
     opened.callback(leave)
-
-
-def start_control(site: Site, opened: ExitStack) -> None:
-    """Listen to whoever administers this server on its machine; it is stopped with ``opened``.
-
-    Where no socket can be made (a full disk) it serves all the same.
-    """
-
-    def back_up(request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            site.database.back_up(Path(request["file"]), pause)
-        except (BackupError, StoreError) as error:
-            raise Refused(str(error)) from None
-        return {}
-
-    def pause() -> None:
-        # Others have their turn.
-        if control.is_stopped.wait(BACKUP_PAUSE):
-            raise BackupError("the server stops")
-
-    def adopt(request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return {"share": site.identities.adopt(request["root"], request["share"])}
-        except ShareRefused as error:
-            raise Refused(str(error)) from None
-        except OSError as error:
-            raise Refused(f"{request['root']}: {error.strerror}") from None
-
-    control = Control(site.database.folder, {"backup": back_up, "adopt": adopt})
-    try:
-        control.start()
-    except OSError as error:
-        _log.warning("nothing can be asked of it by `davkeep state` while it runs: %s", error)
-    opened.callback(control.stop)
 
 
 def start_webhooks(

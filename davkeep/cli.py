@@ -108,7 +108,7 @@ COMMANDS: Mapping[str, _Command] = {
     "profiles": _Command("tell what clients and proxies can bear", _add_profiles),
     "probe": _Command("find out what a proxy makes of interim responses", _add_probe),
     "ops": _Command("show or cancel operations", _add_ops),
-    "state": _Command("back up what the server remembers", _add_state),
+    "state": _Command("look after what the server remembers", _add_state),
 }
 
 

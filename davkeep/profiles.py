@@ -1,6 +1,6 @@
 """The command `davkeep profiles`: the tables of clients and proxies, or the row of one client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from davkeep.keepalive.clients import CLIENTS
@@ -8,12 +8,10 @@ from davkeep.keepalive.profiles import UNKNOWN_CLIENT, Profile, first_match
 from davkeep.keepalive.proxies import PROXIES, Proxy
 from davkeep.terminal.output import show, show_json
 from davkeep.words.agents import products_of
+from davkeep.words.tables import aligned
 
 #: Exit status when no row is the agent's, so that only the default applies.
 ONLY_THE_DEFAULT = 1
-
-#: Spaces between two columns.
-_GAP = "  "
 
 _HEADS = {
     "clients": ("CLIENT", "AGENT", "CAP", "PATIENCE", "RENEWED", "KEPT BY", "SOURCE", "NOTE"),
@@ -31,8 +29,8 @@ def print_tables(configured: Sequence[Profile], *, as_json: bool) -> int:
         }
         show_json(tables)
         return 0
-    show(*_aligned([_HEADS["clients"], *map(_client_cells, clients)]), "")
-    show(*_aligned([_HEADS["proxies"], *map(_proxy_cells, PROXIES)]))
+    show(*aligned([_HEADS["clients"], *map(_client_cells, clients)]), "")
+    show(*aligned([_HEADS["proxies"], *map(_proxy_cells, PROXIES)]))
     return 0
 
 
@@ -43,7 +41,7 @@ def print_row(agent: str, configured: Sequence[Profile], *, as_json: bool) -> in
         show_json(client_object(row))
     else:
         lines = zip(_HEADS["clients"], _client_cells(row), strict=True)
-        show(*_aligned([*lines, ("SETTING", row.setting or "-")]))
+        show(*aligned([*lines, ("SETTING", row.setting or "-")]))
     return ONLY_THE_DEFAULT if row is UNKNOWN_CLIENT else 0
 
 
@@ -103,13 +101,3 @@ def _kept_by(row: Profile) -> str:
 def _passed_by(row: Proxy) -> str:
     ways = ["102"] * (row.limit > 0) + ["early 207"] * row.multistatus
     return ", ".join(ways) or "silence"
-
-
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """The rows as lines, each column as wide as its widest cell."""
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]

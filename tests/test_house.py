@@ -22,6 +22,7 @@ FLOORS = [
     {"http"},
     {"dav", "server", "monitor", "client", "webhooks"},
     {"front", "control"},
+    {"administration"},
     {"settings"},
     {"app", "profiles", "state"},
     {"cli"},

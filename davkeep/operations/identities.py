@@ -233,6 +233,11 @@ class Identities:
             self._known.put(found)
             self._serve(look, found)
 
+    def is_served(self, share: str) -> bool:
+        """Whether the share with a UUID is one of those that are served."""
+        served = (each.served for each in self._places.values())
+        return any(each is not None and each.share == share for each in served)
+
     def adopt(self, root: str, wanted: str | None = None) -> str:
         """Let the directory that is there now, the real path ``root``, be the share that is served
         from there, which has to be the one ``wanted``; return its UUID.

@@ -55,8 +55,7 @@ def copy_into(
     """The same wherever `file` is. Raises sqlite3.DatabaseError and OSError."""
     with _replacing(file) as (staged, descriptor):
         _copy(connection, guard, staged, descriptor, pause)
-        os.pwrite(descriptor, _PLAIN, _FORMAT_OFFSET)
-        _finish(staged)
+        become_copy(staged, descriptor)
         os.fsync(descriptor)
     flush_folder(file.parent)
 
@@ -125,8 +124,12 @@ def _copy(
         connection.backup(target, pages=SLICE, progress=between)
 
 
-def _finish(staged: Path) -> None:
-    """Let it know that it is a copy, and look whether it is whole."""
+def become_copy(staged: Path, descriptor: int) -> None:
+    """Let it know that it is a copy, and look whether it is whole, with nothing written ahead.
+
+    `descriptor` is of the same file. Raises sqlite3.DatabaseError and OSError.
+    """
+    os.pwrite(descriptor, _PLAIN, _FORMAT_OFFSET)
     with closing(_opened(staged)) as copy:
         if meta.is_in(copy):
             meta.put(copy, meta.COPIED, "1")

@@ -20,6 +20,7 @@ from davkeep.store.errors import StoreError
 from davkeep.store.files import flush_folder, without_copy_on_write
 from davkeep.store.record import Side, side_from
 from davkeep.store.rekey import Change, new_keys
+from davkeep.store.subtrees import Subtree
 
 _log = logging.getLogger("davkeep.store")
 
@@ -83,12 +84,19 @@ class DepartedFile:
         added = {new_keys(key, changes): None for key in keys}
         if added.keys() <= keys.keys():
             return
-        found = [Side.of(key) for key in keys | added]
+        self._replace([Side.of(key) for key in keys | added])
+
+    def forget(self, tree: Subtree) -> None:
+        """Nothing is to be done about names with these keys. Raises StoreError."""
+        kept = [side for side in self.found if not tree.holds(side.key)]
+        if len(kept) < len(self.found):
+            self._replace(kept)
+
+    def _replace(self, found: list[Side]) -> None:
         try:
             self._make([_block(side) for side in found])
         except OSError as error:
-            what = f"{self._path}: {error.strerror}"
-            raise StoreError(error.errno, what) from error
+            raise StoreError(error.errno, f"{self._path}: {error.strerror}") from error
         self.close()
         self.found = found
         self._prepare()

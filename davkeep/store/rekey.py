@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from davkeep.store.database import Database
+from davkeep.store.reading import Answers
 from davkeep.store.record import Record, Side, decoded, encoded
 from davkeep.store.subtrees import IN_SUBTREE, Subtree, rekeyed, subtree
 
@@ -35,7 +36,7 @@ def is_anything_stored(database: Database, key: bytes) -> bool:
     )
 
 
-def concerned(database: Database, tree: Subtree) -> list[Record]:
+def concerned(database: Answers, tree: Subtree) -> list[Record]:
     """The records of the journal that say something of what has these keys.
 
     Those that cannot be read are left to whoever can.
@@ -102,7 +103,7 @@ def _drop(connection: sqlite3.Connection, change: Change) -> None:
         connection.execute(f"DELETE FROM {table} WHERE {IN_SUBTREE}", tree)
 
 
-def _records(database: Database) -> list[Record]:
+def _records(database: Answers) -> list[Record]:
     found = []
     for (text,) in database.rows("SELECT record FROM journal"):
         try:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
+from davkeep.store.reading import Answers
 from davkeep.store.subtrees import IN_SUBTREE, subtree
 from davkeep.trees.fingerprint import Fingerprint
 
@@ -31,6 +32,11 @@ class KnownShare:
     spelling: str | None = None
     is_adopted: bool = False
 
+    @property
+    def is_inner(self) -> bool:
+        """Whether its root lies in that of another share, to which belongs what is stored."""
+        return self.prefix != b"/" + self.share.encode("ascii")
+
     def is_known_by(self, root: str, fingerprint: Fingerprint) -> bool:
         """Whether a directory without a marker is certainly the share.
 
@@ -41,6 +47,23 @@ class KnownShare:
         return self.fingerprint.tells(fingerprint)
 
 
+def known_shares(database: Answers) -> list[KnownShare]:
+    """Every share that was ever served, by their UUIDs in order. Raises StoreError."""
+    rows = database.rows(f"SELECT {_COLUMNS} FROM shares ORDER BY share")
+    return [
+        KnownShare(
+            share,
+            prefix,
+            os.fsdecode(root),
+            Fingerprint(*fingerprint),
+            seen,
+            spelling,
+            bool(adopted),
+        )
+        for share, prefix, root, *fingerprint, seen, spelling, adopted in rows
+    ]
+
+
 class KnownShares:
     """All of them. Everything may raise StoreError."""
 
@@ -49,19 +72,7 @@ class KnownShares:
 
     def all(self) -> list[KnownShare]:
         """Every share, also those that are served no more."""
-        rows = self._database.rows(f"SELECT {_COLUMNS} FROM shares ORDER BY share")
-        return [
-            KnownShare(
-                share,
-                prefix,
-                os.fsdecode(root),
-                Fingerprint(*fingerprint),
-                seen,
-                spelling,
-                bool(adopted),
-            )
-            for share, prefix, root, *fingerprint, seen, spelling, adopted in rows
-        ]
+        return known_shares(self._database)
 
     def get(self, share: str) -> KnownShare | None:
         """What is known of one; None if it was never served."""
@@ -84,9 +95,10 @@ class KnownShares:
         """Forgets one, of which nothing is stored but where something may have been staged."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM shares WHERE share = ?", (known.share,))
-            connection.execute(
-                f"DELETE FROM staging_folders WHERE {IN_SUBTREE}", subtree(known.prefix)
-            )
+            if not known.is_inner:
+                connection.execute(
+                    f"DELETE FROM staging_folders WHERE {IN_SUBTREE}", subtree(known.prefix)
+                )
 
 
 class NestedShares:

@@ -6,6 +6,7 @@ from contextlib import closing
 
 from davkeep.store.database import Database
 from davkeep.store.departed import DepartedFile
+from davkeep.store.forgetting import forget_below
 from davkeep.store.instance import instance_of, note_other
 from davkeep.store.rekey import KEYED, concerned
 from davkeep.store.subtrees import IN_SUBTREE, subtree
@@ -33,10 +34,7 @@ def transfer(source: Database, target: Database, departed: DepartedFile, key: by
     with target.transaction() as connection:
         for table, found in rows.items():
             _put(connection, table, found)
-    with source.transaction() as connection:
-        for table in KEYED:
-            connection.execute(f"DELETE FROM {table} WHERE {IN_SUBTREE}", tree)
-        connection.executemany("DELETE FROM journal WHERE id = ?", [(each.id,) for each in records])
+    forget_below(source, tree, records)
     return True
 
 
