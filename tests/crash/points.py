@@ -25,6 +25,7 @@ CHANGES = frozenset(
     [
         "mkdir",
         "rename",
+        "replace",
         "link",
         "unlink",
         "rmdir",

@@ -32,8 +32,13 @@ class Site:
     @contextmanager
     def serving(self, shares: Mapping[str, Path]) -> Iterator["Marked"]:
         """A server over shares, by their URLs; stopped in order."""
-        mapping = {url: str(folder) for url, folder in shares.items()}
-        config = {"provider_mapping": mapping, "davkeep": {"fsync": False}}
+        with self.serving_as({url: str(folder) for url, folder in shares.items()}) as marked:
+            yield marked
+
+    @contextmanager
+    def serving_as(self, mapping: Mapping[str, Any]) -> Iterator["Marked"]:
+        """The same, of a ``provider_mapping``."""
+        config = {"provider_mapping": dict(mapping), "davkeep": {"fsync": False}}
         server = RunningServer(self.folder, None, config)
         try:
             with Wire(server.host, server.port) as wire:

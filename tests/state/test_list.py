@@ -185,7 +185,9 @@ def test_more_than_one_answer_holds(site: Site, one: Path) -> None:
             for n in range(60)
         )
         connection.executemany(
-            "INSERT INTO shares (share, prefix, root, inode, seen) VALUES (?, ?, ?, '1', 0)", rows
+            "INSERT INTO shares (share, prefix, root, inode, seen, adopted)"
+            " VALUES (?, ?, ?, '1', 0, 0)",
+            rows,
         )
     assert 2 * FULL < 60 * 6 * 200
     with site.serving({"/s": one}):
