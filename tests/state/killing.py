@@ -17,6 +17,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from state.earlier import lay_out
+
 import davkeep.store
 from crash.points import Points, System, install
 from davkeep.app import make_site
@@ -25,7 +27,6 @@ from davkeep.settings.load import load
 from harness.dav import make
 from harness.keys import naming
 from harness.states import DATABASE
-from state.earlier import lay_out
 
 #: Everything that a start may move, migrate or give other keys.
 Found = list[list[Any]]

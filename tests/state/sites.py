@@ -31,7 +31,7 @@ class Site:
 
     @contextmanager
     def serving(self, shares: Mapping[str, Path]) -> Iterator["Marked"]:
-        """A server over shares, by their URLs; stopped in order."""
+        """A server over shares, by their URLs; stopped in order, unless it was killed."""
         with self.serving_as({url: str(folder) for url, folder in shares.items()}) as marked:
             yield marked
 
@@ -43,7 +43,8 @@ class Site:
         try:
             with Wire(server.host, server.port) as wire:
                 yield Marked(server, wire)
-            server.stop()
+            if server.process.poll() is None:
+                server.stop()
         finally:
             self.log = server.log
             server.close()

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from state.killing import CASES
 
 from harness.server import DEADLINE
-from state.killing import CASES
 
 TESTS = Path(__file__).parent.parent
 
