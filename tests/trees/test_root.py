@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def _opened(root: Root) -> int:
     """Open it and return its inode."""
-    fd, identities = root.open()
+    fd, (identities, _) = root.open()
     try:
         assert identities[-1] == (os.fstat(fd).st_dev, os.fstat(fd).st_ino)
         return identities[-1][1]
