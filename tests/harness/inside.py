@@ -53,6 +53,7 @@ class Inside:
     """The server."""
 
     def __init__(self, site: Any, server: Any) -> None:
+        self.site = site
         self.registry = site.registry
         self.host, port = server.url.split("/")[2].rsplit(":")
         self.port = int(port)
