@@ -28,14 +28,6 @@ def second(tmp_path: Path) -> Site:
     return Site(tmp_path / "second")
 
 
-@pytest.fixture
-def one(tmp_path: Path) -> Path:
-    """A root."""
-    folder = tmp_path / "one"
-    folder.mkdir()
-    return folder
-
-
 def test_a_second_state(first: Site, second: Site, one: Path) -> None:
     """It is refused while the first lives; afterwards it takes over, with everything, in words."""
     with first.serving({"/s": one}) as marked:

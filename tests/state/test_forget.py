@@ -22,20 +22,6 @@ from harness.states import DATABASE, ask_database
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A state."""
-    return Site(tmp_path / "server")
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Path:
-    """A root."""
-    folder = tmp_path / "one"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def two(tmp_path: Path) -> Path:
     """Another one."""
     folder = tmp_path / "two"

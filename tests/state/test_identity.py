@@ -14,20 +14,6 @@ from harness.disks import bound, folder_in_memory
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A state."""
-    return Site(tmp_path / "server")
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Path:
-    """A root."""
-    folder = tmp_path / "one"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def other_disk() -> Iterator[Path]:
     """A folder on another file system."""
     with folder_in_memory() as folder:

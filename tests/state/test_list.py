@@ -18,20 +18,6 @@ from harness.commands import run
 from harness.states import ask_database
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A state."""
-    return Site(tmp_path / "server")
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Path:
-    """A root."""
-    folder = tmp_path / "one"
-    folder.mkdir()
-    return folder
-
-
 def _listed(site: Site) -> dict[str, dict[str, Any]]:
     """By their roots."""
     ended = run("state", "list", "--json", "--state", str(site.state))

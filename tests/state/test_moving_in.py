@@ -1,5 +1,6 @@
 """From a state folder for each set of roots to one for all: what is there is found, and moved."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -56,20 +57,9 @@ def own(home: Path) -> Path:
 
 @contextmanager
 def serving(home: Path, **shares: Path) -> Iterator[Marked]:
-    """A server over shares at the URLs of their names."""
-    server = Home(home, {f"/{name}": folder for name, folder in shares.items()})
-    try:
-        with Wire(server.host, server.port) as wire:
-            yield Marked(server, wire)
-        server.stop()
-    finally:
-        server.close()
-
-
-@contextmanager
-def serving_at_root(home: Path, root: Path) -> Iterator[Marked]:
-    """A server over one share at ``/``."""
-    server = Home(home, {"/": root})
+    """A server over shares at the URLs of their names; ``root`` is that at ``/``."""
+    urls = {name: "/" if name == "root" else f"/{name}" for name in shares}
+    server = Home(home, {urls[name]: folder for name, folder in shares.items()})
     try:
         with Wire(server.host, server.port) as wire:
             yield Marked(server, wire)
@@ -84,7 +74,7 @@ def test_the_state_of_the_same_roots(home: Path, tmp_path: Path, place: str) -> 
     root = tmp_path / "root"
     lay_out(NEWEST, root, former(home, root, place=place))
     instance = (former(home, root, place=place) / "instance").read_text()
-    with serving_at_root(home, root) as marked:
+    with serving(home, root=root) as marked:
         check(marked, 3, None)
     assert not former(home, root, place=place).exists()
     assert (own(home) / "instance").read_text() == instance
@@ -99,7 +89,7 @@ def test_a_share_is_added_at_once(home: Path, tmp_path: Path) -> None:
     with serving(home, a=root, b=other) as marked:
         assert (marked.color("/a/file"), marked.color("/b/")) == ("red", None)
         assert marked.ask("PUT", "/a/file", b"x") == 423
-    with serving_at_root(home, root) as marked:
+    with serving(home, root=root) as marked:
         check(marked, 3, None)
 
 
@@ -130,7 +120,7 @@ def test_a_state_of_today_is_there_already(home: Path, tmp_path: Path) -> None:
     with serving(home, b=other) as marked:
         marked.mark("/b")
     lay_out(NEWEST, root, former(home, root))
-    with serving_at_root(home, root) as marked:
+    with serving(home, root=root) as marked:
         check(marked, 3, None)
     with serving(home, a=root, b=other) as marked:
         assert marked.color("/a/file") == "red"
@@ -139,8 +129,6 @@ def test_a_state_of_today_is_there_already(home: Path, tmp_path: Path) -> None:
 
 def test_the_state_of_a_server_that_runs_is_left_to_it(home: Path, tmp_path: Path) -> None:
     """A former version works with it: nobody takes it away."""
-    import fcntl
-
     root = tmp_path / "root"
     lay_out(NEWEST, root, former(home, root))
     with (former(home, root) / "lock").open("w") as lock:
@@ -149,7 +137,7 @@ def test_the_state_of_a_server_that_runs_is_left_to_it(home: Path, tmp_path: Pat
             Home(home, {"/": root})
     assert former(home, root).exists()
     assert sorted(os.listdir(root))[-len(MEMBERS) :] == sorted(MEMBERS)
-    with serving_at_root(home, root) as marked:
+    with serving(home, root=root) as marked:
         check(marked, 3, None)
 
 

@@ -29,20 +29,6 @@ COLORS = "SELECT DISTINCT CAST(value AS TEXT) FROM properties"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A state."""
-    return Site(tmp_path / "server")
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Path:
-    """A root."""
-    folder = tmp_path / "one"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def backup(site: Site, one: Path, tmp_path: Path) -> Path:
     """A backup of a state that knows all of the share /s, and nothing of what came later."""
     file = tmp_path / "backup"

@@ -16,20 +16,6 @@ from harness.states import DATABASE, ask_database, image_mounted
 EXCLUSIVE = LOCK.format(scope="exclusive").encode()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A state."""
-    return Site(tmp_path / "server")
-
-
-@pytest.fixture
-def one(tmp_path: Path) -> Path:
-    """A root."""
-    folder = tmp_path / "one"
-    folder.mkdir()
-    return folder
-
-
 def _color(marked: Marked, path: str, color: str) -> None:
     assert marked.wire.ask("PROPPATCH", path, {}, setting(color=color)).status == 207
 

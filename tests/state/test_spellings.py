@@ -39,12 +39,6 @@ SPELLED = [
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A state."""
-    return Site(tmp_path / "server")
-
-
-@pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The root of a file system that folds."""
     if os.geteuid() != 0:
