@@ -90,7 +90,7 @@ def serve(configuration: Configuration, former: Former | None = None) -> int:
     with ExitStack() as opened:
         # What was opened is closed, also where a signal comes before there is a server to stop.
         with unwinding():
-            with _state_named():
+            with state_named():
                 site = make_site(configuration, opened, former)
                 recovery = recover(site, opened)
             server = make_server(configuration, site)
@@ -151,7 +151,7 @@ def _sweep(site: Site, instances: Sequence[str]) -> Steps | None:
 
 
 @contextmanager
-def _state_named() -> Iterator[None]:
+def state_named() -> Iterator[None]:
     """Turn what is wrong with the state into a ConfigurationError that names its key."""
     try:
         yield

@@ -96,7 +96,7 @@ class History:
         return share.key_of(path.relative_to(share.folder).parts)
 
 
-@pytest.mark.parametrize("seed", range(0, 300, 10))
+@pytest.mark.parametrize("seed", range(0, 100, 10))
 def test_histories(tmp_path: Path, seed: int) -> None:
     """Whatever is served, and wherever it is."""
     for each in range(seed, seed + 10):

@@ -1,10 +1,17 @@
 """One state over shares that come, go and move, and everything that is stored about one of them."""
 
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from state.here import Here
+
+from davkeep.app import make_site, state_named
+from davkeep.settings.load import Overrides, load
+from davkeep.words.configuration import ConfigurationError
 from harness.commands import run
 from harness.dav import LOCK, multistatus, setting
 from harness.server import RunningServer
@@ -31,35 +38,48 @@ class Site:
 
     @contextmanager
     def serving(self, shares: Mapping[str, Path]) -> Iterator["Marked"]:
-        """A server over shares, by their URLs; stopped in order, unless it was killed."""
+        """A server over shares, by their URLs, in this process; stopped in order."""
         with self.serving_as({url: str(folder) for url, folder in shares.items()}) as marked:
             yield marked
 
     @contextmanager
     def serving_as(self, mapping: Mapping[str, Any]) -> Iterator["Marked"]:
         """The same, of a ``provider_mapping``."""
-        config = {"provider_mapping": dict(mapping), "davkeep": {"fsync": False}}
+        server = Here(self._configured(mapping))
+        try:
+            with Wire(server.host, server.port) as wire:
+                yield Marked(server, wire)
+        finally:
+            server.stop()
+            self.log = server.log
+
+    @contextmanager
+    def serving_apart(self, shares: Mapping[str, Path]) -> Iterator["Marked"]:
+        """A server in a process of its own, which is there to be killed."""
+        mapping = {url: str(folder) for url, folder in shares.items()}
+        config = {"provider_mapping": mapping, "davkeep": {"fsync": False}}
         server = RunningServer(self.folder, None, config)
         try:
             with Wire(server.host, server.port) as wire:
                 yield Marked(server, wire)
-            if server.process.poll() is None:
-                server.stop()
         finally:
-            self.log = server.log
             server.close()
 
     def refusal(self, shares: Mapping[str, Path]) -> str:
         """The one line with which a start over shares is refused."""
-        mapping = ", ".join(f'"{url}": {folder}' for url, folder in shares.items())
-        file = self.folder / "refused.yaml"
-        block = f"davkeep: {{state: {self.state}, fsync: false}}"
-        file.write_text(f"provider_mapping: {{{mapping}}}\n{block}\n")
-        ended = run("serve", "-p", "0", "-c", str(file))
-        assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
-        *told, refusal = ended.stderr.splitlines()
-        assert not [line for line in told if "Traceback" in line]
-        return refusal
+        file = self._configured({url: str(folder) for url, folder in shares.items()})
+        with pytest.raises(ConfigurationError) as refused, ExitStack() as opened, state_named():
+            make_site(load(str(file), Overrides(port=0)), opened)
+        (line,) = refused.value.problems
+        return line
+
+    def _configured(self, mapping: Mapping[str, Any]) -> Path:
+        """The configuration file of a server over shares."""
+        file = self.folder / "davkeep.yaml"
+        block = {"state": str(self.state), "fsync": False}
+        # YAML understands JSON.
+        file.write_text(json.dumps({"provider_mapping": dict(mapping), "davkeep": block}))
+        return file
 
     def adopt(self, *arguments: str) -> tuple[int, str]:
         """The status of `davkeep state adopt`, and what it says."""
@@ -70,7 +90,7 @@ class Site:
 class Marked:
     """A server over shares of which everything is stored that can be."""
 
-    def __init__(self, server: RunningServer, wire: Wire) -> None:
+    def __init__(self, server: Any, wire: Wire) -> None:
         self.server = server
         self.wire = wire
 

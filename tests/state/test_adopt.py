@@ -50,7 +50,7 @@ def test_a_second_state(first: Site, second: Site, one: Path) -> None:
 
 def test_one_that_was_killed(first: Site, second: Site, one: Path) -> None:
     """Nobody works with its state then; what it had staged is removed by who takes over."""
-    with first.serving({"/s": one}) as marked:
+    with first.serving_apart({"/s": one}) as marked:
         marked.mark("/s")
         instance = json.loads((one / MARKER).read_text())["state"]
         marked.server.process.kill()
@@ -146,7 +146,7 @@ def test_by_the_configuration(first: Site, second: Site, one: Path, tmp_path: Pa
     with first.serving(shares) as marked:
         marked.mark("/t")
     second.refusal(shares)
-    ended = run("state", "adopt", "-c", str(second.folder / "refused.yaml"))
+    ended = run("state", "adopt", "-c", str(second.folder / "davkeep.yaml"))
     assert (ended.returncode, len(ended.stdout.splitlines())) == (0, 2)
     with second.serving(shares) as marked:
         assert marked.seen("/t") == all_of("/t")

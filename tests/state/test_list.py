@@ -69,7 +69,7 @@ def test_what_is_stored(site: Site, one: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_changed(site: Site, one: Path) -> None:
     """Of what a kill has left: what is written ahead is read, and nothing of it is written."""
-    with site.serving({"/s": one}) as marked:
+    with site.serving_apart({"/s": one}) as marked:
         marked.mark("/s")
         marked.server.stop(signal.SIGKILL)
         before = _files(site.state)

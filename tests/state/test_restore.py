@@ -119,7 +119,7 @@ def test_into_an_empty_folder(site: Site, one: Path, backup: Path) -> None:
 
 def test_what_a_kill_has_left_is_of_the_old_one(site: Site, one: Path, backup: Path) -> None:
     """What is written ahead is in the database that is kept, and not applied to the other."""
-    with site.serving({"/s": one}) as marked:
+    with site.serving_apart({"/s": one}) as marked:
         assert marked.wire.ask("PROPPATCH", "/s/locked", {}, _LATER).status in (207, 423)
         assert marked.ask("PROPPATCH", "/s/", _LATER) == 207
         marked.server.stop(signal.SIGKILL)

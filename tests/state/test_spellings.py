@@ -169,7 +169,9 @@ def test_a_copy_onto_itself(marked: Marked, disk: Path, one: str, other: str) ->
     assert len(members(disk)) == 1
 
 
-@spelled("ntfs", "forms")
+@pytest.mark.parametrize(
+    ("disk", "one", "other"), [("ntfs", *CASE), ("nfd", *BOTH)], indirect=["disk"]
+)
 def test_a_repeat(site: Site, disk: Path, one: str, other: str) -> None:
     """The same COPY by other spellings joins the one that runs."""
     for number in range(20):
