@@ -56,8 +56,8 @@ class Identities:
         self._uploads = Uploads(database)
         self._owner = owner
         self._now = now
-        #: Those that are served, by the real paths of their roots.
-        self._places: dict[str, _Place] = {}
+        #: What is served, once for each share that was given.
+        self._places: dict[Share, _Place] = {}
         #: One at a time finds out what has come in the place of a root.
         self._finding = threading.Lock()
 
@@ -187,7 +187,7 @@ class Identities:
         share = look.share
         share.root.know(look.own, found.prefix)
         _tell_spelling(share, look.own, found)
-        place = self._places.setdefault(share.folder, _Place(self, share))
+        place = self._places.setdefault(share, _Place(self, share, found))
         place.served = found
         share.root.recognise = place.recognise
         share.root.find_out = place.find_out
@@ -221,8 +221,9 @@ class Identities:
             if look.own == share.root.identities[-1]:
                 return
             known = {each.share: each for each in self._known.all()}
-            served = [each.served for path, each in self._places.items() if path != share.folder]
-            others = [each for each in served if each is not None]
+            others = [
+                each.served for other, each in self._places.items() if other.folder != share.folder
+            ]
             taken = {each.share for each in others}
             free = {name: each for name, each in known.items() if name not in taken}
             found = self._identified(look, free, others)
@@ -235,8 +236,7 @@ class Identities:
 
     def is_served(self, share: str) -> bool:
         """Whether the share with a UUID is one of those that are served."""
-        served = (each.served for each in self._places.values())
-        return any(each is not None and each.share == share for each in served)
+        return any(each.served.share == share for each in self._places.values())
 
     def adopt(self, root: str, wanted: str | None = None) -> str:
         """Let the directory that is there now, the real path ``root``, be the share that is served
@@ -244,8 +244,9 @@ class Identities:
 
         Raises ShareRefused, and OSError for a directory that cannot be marked.
         """
-        place = self._places.get(root)
-        if place is None or place.served is None or wanted not in (None, place.served.share):
+        places = (each for share, each in self._places.items() if share.folder == root)
+        place = next(places, None)
+        if place is None or wanted not in (None, place.served.share):
             raise ShareRefused(root, "it is not served as that: stop the server first")
         return place.adopt(place.served.share, fsync=self._database.flushes)
 
@@ -253,10 +254,10 @@ class Identities:
 class _Place:
     """What is served from a path, and whether another directory there is that again."""
 
-    def __init__(self, identities: Identities, share: Share) -> None:
+    def __init__(self, identities: Identities, share: Share, served: KnownShare) -> None:
         self._identities = identities
         self._share = share
-        self.served: KnownShare | None = None
+        self.served = served
         #: The directory that was refused last.
         self._refused: Identity | None = None
         self._is_found_out = threading.Event()
@@ -265,8 +266,6 @@ class _Place:
     def recognise(self, fd: int) -> bytes | None:
         """The key of an open directory, if it is that share; only looked at."""
         served = self.served
-        if served is None:
-            return None
         try:
             marker = read_marker(fd)
         except MarkerBroken:

@@ -257,3 +257,18 @@ def test_a_share_that_is_served_read_only(site: Site, tmp_path: Path) -> None:
             assert marked.ask("PROPFIND", "/s/", Depth="0") == 207
     assert list(root.iterdir()) == []
     assert len(ask_database(site.state / DATABASE, "SELECT share FROM shares")) == 1
+
+
+def test_one_root_at_two_urls(site: Site, one: Path) -> None:
+    """Both are the share, and both see that it is replaced."""
+    (one / "file").write_bytes(b"first")
+    with site.serving({"/s": one, "/t": one}) as marked:
+        for url in ("/s", "/t"):
+            assert marked.color(f"{url}/file") is None
+        one.rename(one.with_name("away"))
+        one.mkdir()
+        (one / "file").write_bytes(b"second")
+        for url in ("/s", "/t"):
+            assert marked.wire.ask("GET", f"{url}/file").body == b"second"
+        marked.mark("/s")
+        assert marked.seen("/t") == all_of("/s")
