@@ -69,7 +69,7 @@ _log = logging.getLogger("davkeep")
 #: at 3, the default.
 LEVELS = (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
-#: Seconds between two looks whether the state is where it was.
+#: Seconds between two looks whether the state is where it was, and roots are what they were.
 LOOK_SECONDS = 1.0
 #: Seconds that a stop waits for the upkeep's thread, which looks after each step whether to end.
 UPKEEP_SECONDS = 5.0
@@ -200,7 +200,7 @@ def make_site(
         bring_in(database, departed, former, [each.share.folder for each in shares.providers])
     identities = identify(shares, database, departed, instance)
     roots = Roots([provider.share for provider in shares.providers])
-    upkeep = start_upkeep(database, opened)
+    upkeep = start_upkeep(database, identities, opened)
     limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
     lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
@@ -267,10 +267,11 @@ def open_state(folder: str, *, fsync: bool) -> Database:
         raise StateRefused(f"{folder}: {error.strerror}") from error
 
 
-def start_upkeep(database: Database, opened: ExitStack) -> Upkeep:
+def start_upkeep(database: Database, identities: Identities, opened: ExitStack) -> Upkeep:
     """Begin to look after what has to be looked after; it is stopped with ``opened``."""
     upkeep = Upkeep()
     upkeep.every(LOOK_SECONDS, database.look)
+    upkeep.every(LOOK_SECONDS, identities.look)
     upkeep.start()
     opened.callback(upkeep.stop, UPKEEP_SECONDS)
     return upkeep

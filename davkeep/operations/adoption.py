@@ -3,7 +3,6 @@
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,15 @@ from davkeep.store.rekey import Change, rekey_all
 from davkeep.store.shares import KnownShare, KnownShares
 from davkeep.store.transfer import transfer
 from davkeep.trees.fingerprint import Fingerprint
-from davkeep.trees.marker import Marker, alone_at, marker_if_any, write_marker
+from davkeep.trees.marker import (
+    MARKER,
+    Marker,
+    MarkerBroken,
+    MarkerIsNoFile,
+    alone_at,
+    read_marker,
+    write_marker,
+)
 from davkeep.trees.share import Share
 
 _log = logging.getLogger("davkeep.operations")
@@ -58,7 +65,7 @@ class Adoption:
         if wanted is not None and wanted not in known:
             raise ShareRefused(share.folder, f"no share {wanted} is known here")
         with share.root.looked_at() as fd, alone_at(fd):
-            before = _marker_if_readable(fd)
+            before = _marker_if_readable(share, fd)
             if before is not None:
                 refuse_living(share, before, self._owner)
             fingerprint = Fingerprint.of(fd)
@@ -66,7 +73,8 @@ class Adoption:
             self._refuse_other(share, chosen, known)
             if before is not None:
                 self._bring_along(before, chosen)
-            self._mark(share, fd, self._owner.mark(chosen), fingerprint)
+            if before != self._owner.mark(chosen):
+                self._mark(share, fd, self._owner.mark(chosen), fingerprint)
         return chosen
 
     def _mark(self, share: Share, fd: int, marker: Marker, fingerprint: Fingerprint) -> None:
@@ -120,10 +128,13 @@ class Adoption:
             raise ShareRefused(marker.folder, str(error)) from None
 
 
-def _marker_if_readable(fd: int) -> Marker | None:
-    with suppress(PermissionError):
-        return marker_if_any(fd)
-    return None
+def _marker_if_readable(share: Share, fd: int) -> Marker | None:
+    try:
+        return read_marker(fd)
+    except MarkerIsNoFile:
+        raise ShareRefused(share.folder, f"{MARKER} in it is no file: remove it") from None
+    except (MarkerBroken, PermissionError):
+        return None
 
 
 def _chosen(

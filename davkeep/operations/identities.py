@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from davkeep.operations.looks import ADOPT, Look, Owner, ShareRefused
+from davkeep.operations.looks import Look, Owner, ShareRefused
 from davkeep.operations.marking import PATIENCE, Marking
 from davkeep.operations.prefixes import Prefixes
 from davkeep.store.database import Database, StoreError
@@ -60,6 +60,8 @@ class Identities:
         self._places: dict[Share, _Place] = {}
         #: One at a time finds out what has come in the place of a root.
         self._finding = threading.Lock()
+        #: Held while it is looked whether they are what they were.
+        self._is_looking = threading.Lock()
 
     def settle(self, shares: Sequence[Share]) -> None:
         """Identify all of them, before anything is served.
@@ -67,9 +69,10 @@ class Identities:
         Raises ShareRefused and StoreError.
         """
         known = {each.share: each for each in self._known.all()}
-        looks = [Look.at(share) for share in shares]
+        looks = [Look.at(share, self._owner) for share in shares]
         found = self._found(looks, known)
         prefixes = Prefixes(found, known, self._owner)
+        _refuse_around(prefixes, looks)
         for own, each in found.items():
             roots = [look.share.folder for look in looks if look.own == own]
             prefix = min(_prefixes(prefixes, roots, each.share), key=_outermost)
@@ -129,8 +132,9 @@ class Identities:
                 raise ShareRefused(
                     look.share.folder,
                     f"locks, properties or uploads are stored about the share {each.share} that was"
-                    f" there, and nothing tells whether this folder is that share. If it is, say so"
-                    f" with {ADOPT}",
+                    f" there, and nothing tells whether this folder is that share. Is a disk to be"
+                    f" mounted there? Or, if this is the share, say so:"
+                    f" {self._owner.adopt(look.share.folder)}",
                 )
             if look.share.readonly:
                 return each.share
@@ -201,7 +205,8 @@ class Identities:
             if served.isdisjoint((each.share, outer)) and is_anything_stored(
                 self._database, each.prefix
             ):
-                _log.warning("%s is not served; what is stored about it is kept", each.root)
+                told = f"the share {each.share}, which was at {each.root}, is not served"
+                _log.warning("%s; what is stored about it is kept", told)
         if is_anything_stored(self._database, FORMER):
             _log.warning("what is stored about folders that are not served is kept")
 
@@ -217,8 +222,8 @@ class Identities:
         as that. What is stored keeps its keys. Raises ShareRefused and StoreError.
         """
         with self._finding:
-            look = Look.at(share)
-            if look.own == share.root.identities[-1]:
+            look = Look.at(share, self._owner)
+            if share.root.is_known(look.own):
                 return
             known = {each.share: each for each in self._known.all()}
             others = [
@@ -233,6 +238,23 @@ class Identities:
                 raise ShareRefused(share.folder, "it lies in another share than before: restart")
             self._known.put(found)
             self._serve(look, found)
+
+    def look(self) -> None:
+        """Look whether each root is the directory that it was, in a thread of its own: one that
+        hangs holds up nothing else. To be called from time to time.
+        """
+        if self._is_looking.acquire(blocking=False):
+            try:
+                start_brief(self._look_at_all, "davkeep-roots")
+            except ThreadRefusedError:
+                self._is_looking.release()
+
+    def _look_at_all(self) -> None:
+        try:
+            for place in list(self._places.values()):
+                place.look()
+        finally:
+            self._is_looking.release()
 
     def is_served(self, share: str) -> bool:
         """Whether the share with a UUID is one of those that are served."""
@@ -275,6 +297,14 @@ class _Place:
         is_ours = marker.state == self._identities.owner.state or self._share.readonly
         return served.prefix if is_ours and marker.share == served.share else None
 
+    def look(self) -> None:
+        """Have it asked what is there, if that is another directory with the same numbers."""
+        with suppress(OSError), self._share.root.looked_at() as fd:
+            is_same = self.served.fingerprint.tells(Fingerprint.of(fd))
+            if not is_same and self.recognise(fd) is None:
+                self._refused = None
+                self._share.root.doubt()
+
     def find_out(self) -> None:
         """Have it found out what is there, once for each directory, and wait for that a moment."""
         with self._guard:
@@ -289,7 +319,8 @@ class _Place:
 
     def _is_settled(self) -> bool:
         """Whether it is known what is there, or that it is refused."""
-        return self._own() in (None, self._refused, self._share.root.identities[-1])
+        own = self._own()
+        return own in (None, self._refused) or self._share.root.is_known(own)
 
     def _own(self) -> Identity | None:
         with suppress(OSError), self._share.root.looked_at() as fd:
@@ -320,6 +351,14 @@ class _Place:
                     f" the server first",
                 )
         return share
+
+
+def _refuse_around(prefixes: Prefixes, looks: Iterable[Look]) -> None:
+    for look in looks:
+        try:
+            prefixes.refuse_around(look.share)
+        except OSError as error:
+            raise ShareRefused(look.share.folder, error.strerror or str(error)) from None
 
 
 def _at(found: KnownShare) -> tuple[str, str]:

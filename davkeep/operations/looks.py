@@ -1,6 +1,7 @@
 """What is seen of the roots of shares, and what keeps one from being served."""
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,14 +16,13 @@ from davkeep.trees.marker import (
     MARKER,
     Marker,
     MarkerBroken,
+    MarkerIsNoFile,
     is_marker_respelled,
     marker_if_any,
     read_marker,
 )
 from davkeep.trees.place import PASS, Identity
 from davkeep.trees.share import Share
-
-ADOPT = "`davkeep state adopt`"
 
 
 class ShareRefused(Exception):
@@ -44,6 +44,10 @@ class Owner:
     state: str
     folder: str
 
+    def adopt(self, root: str) -> str:
+        """The command that lets a root be a share of this state."""
+        return shlex.join(["davkeep", "state", "adopt", "--state", self.folder, root])
+
     def mark(self, share: str) -> Marker:
         """The marker of one of its shares."""
         return Marker(share, self.state, self.folder)
@@ -61,22 +65,22 @@ class Look:
     is_respelled: bool
 
     @classmethod
-    def at(cls, share: Share) -> Self:
-        """Look at what is in the place of a root now. Raises ShareRefused."""
+    def at(cls, share: Share, owner: Owner) -> Self:
+        """Look at what is in the place of a root now. Raises ShareRefused, which tells the
+        ``owner`` of a state what to do.
+        """
         try:
             with share.root.looked_at() as fd:
                 marker = _readable_marker(fd)
                 is_respelled = marker is not None and is_marker_respelled(fd)
                 own = identity_of(os.fstat(fd))
                 return cls(share, own, marker, Fingerprint.of(fd), is_respelled)
-        except MarkerBroken as error:
-            told = f"{MARKER} in it says nothing: {error}. Say which share this is with {ADOPT}"
-            raise ShareRefused(share.folder, told) from None
-        except OSError as error:
-            told = (
-                f"{MARKER} in it cannot be read: {error.strerror}. Make it readable, or say which"
-            )
-            raise ShareRefused(share.folder, f"{told} share this is with {ADOPT}") from None
+        except MarkerIsNoFile:
+            raise ShareRefused(share.folder, f"{MARKER} in it is no file: remove it") from None
+        except (MarkerBroken, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            told = f"{MARKER} in it cannot be read: {why}. Say which share this is:"
+            raise ShareRefused(share.folder, f"{told} {owner.adopt(share.folder)}") from None
 
     def refuse_foreign(self, owner: Owner, marker: Marker | None) -> None:
         """Refuse a share of another state, unless nothing that others store can be harmed here."""
@@ -87,7 +91,7 @@ class Look:
             raise ShareRefused(
                 self.share.folder,
                 f"it belongs to the state {marker.state} in {marker.folder}, with which no server"
-                f" is seen to work. Take it over with {ADOPT}",
+                f" is seen to work. Take it over: {owner.adopt(self.share.folder)}",
             )
 
     def refuse_copy(self, known: Mapping[str, KnownShare], found: Iterable[KnownShare]) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from davkeep.operations.looks import Owner, is_marked_as
+from davkeep.operations.looks import Owner, is_marked_as, refuse_living
 from davkeep.store.shares import KnownShare
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.marker import Marker, marker_if_any
 from davkeep.trees.place import PASS, Identity
+from davkeep.trees.share import Share
 from davkeep.trees.ways import Above, above, ways_to
 
 
@@ -48,6 +49,14 @@ class Prefixes:
         outers = [outer for way in ways_to(root) for outer in self._outers(way, share)]
         best = max(outers, key=lambda each: (len(each.below), each.prefix), default=None)
         return _Outer(share, ()).prefix if best is None else best.prefix
+
+    def refuse_around(self, share: Share) -> None:
+        """Refuse a root that lies in one that is served with another state. Raises OSError."""
+        for way in ways_to(share.folder):
+            for directory in above(way):
+                marker = _marker_in(directory.path)
+                if marker is not None and marker.state != self._owner.state:
+                    refuse_living(share, marker, self._owner)
 
     def of_others(self) -> Iterator[tuple[KnownShare, bytes]]:
         """Shares that are known and not served, and whose roots lie in one that is; with the key

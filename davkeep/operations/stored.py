@@ -61,6 +61,7 @@ class Stored:
         with self.database.transaction():
             self._overwritten(destination)
             self.properties.copy(source, destination, depth_infinity)
+            self._respell(destination)
             self.nested.removed(destination)
 
     def moved(self, source: bytes, destination: bytes) -> None:
@@ -73,7 +74,17 @@ class Stored:
             self.locks.end_at_or_below(source)
             self.properties.move(source, destination)
             self.uploads.move(source, destination)
+            self._respell(destination)
             self.nested.moved(source, destination)
+
+    def _respell(self, destination: bytes) -> None:
+        """Members that came from another share are known as their file system keeps their names."""
+        kept = self.roots.spelling_at(destination)
+        if not kept.changes_names:
+            return
+        for key in self.properties.under(destination, "infinity"):
+            below = os.fsdecode(key.removeprefix(destination))
+            self.properties.respell(key, destination + os.fsencode(kept.new(below)))
 
     def _overwritten(self, destination: bytes) -> None:
         """End the locks below; one on the destination itself stays, for the UNLOCK of Office.

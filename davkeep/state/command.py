@@ -1,6 +1,7 @@
 """The command line of `davkeep state`, and how its subcommands end."""
 
 import argparse
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from davkeep.state import adopt, backup, forget, holdings, restore
 from davkeep.store.backup import BackupError
 from davkeep.store.errors import StateRefused
 from davkeep.store.restoring import NotRestorable
+from davkeep.terminal.log import LogHandler
 from davkeep.words.command_failed import REFUSED, CommandFailed
 
 
@@ -51,6 +53,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do it, and return the exit status. Raises CommandFailed."""
+    # What is told besides is escaped: a marker, for one, may say anything.
+    logging.getLogger("davkeep").handlers[:] = [LogHandler()]
     folder = Path(arguments.state or state_folder(arguments.config))
     if not folder.is_dir():
         told = f"{folder} is no state folder; name it with --state, or -c FILE"

@@ -23,6 +23,9 @@ EARLIER = "davkeep-schema-{}.sqlite3"
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
 _NO_COPY_ON_WRITE = 0x00800000
 
+#: What to do about that.
+_ELSEWHERE = "End that, or name another folder in davkeep.state or XDG_STATE_HOME."
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -87,7 +90,7 @@ def lock_folder(folder: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise StateInUse(f"{folder} is in use by another davkeep.") from None
+        raise StateInUse(f"{folder} is in use by another davkeep. {_ELSEWHERE}") from None
     return descriptor
 
 

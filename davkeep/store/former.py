@@ -80,5 +80,10 @@ def _moved(
             f" without that, move {folder} away."
         ) from error
     if moved:
-        _log.warning("what is stored about %d shares was moved from %s", len(moved), folder)
+        _log.warning(
+            "what is stored about %d shares was moved from %s; what other folders there know of"
+            " them is older, and left",
+            len(moved),
+            folder,
+        )
     return moved

@@ -113,6 +113,14 @@ class DeadProperties:
             self.remove(destination)
             connection.execute(statement, (destination, len(source) + 1, *subtree(source)))
 
+    def respell(self, path: bytes, new: bytes) -> None:
+        """Gives what `path` itself has another path, where it takes the place of what that has."""
+        if path != new:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    "UPDATE OR REPLACE properties SET path = ? WHERE path = ?", (new, path)
+                )
+
     def remove(self, path: bytes) -> None:
         """Removes the properties of `path` and of all below it."""
         with self._database.transaction() as connection:

@@ -35,6 +35,10 @@ class MarkerBroken(ValueError):
     """A marker that says nothing: somebody wrote into it, or a newer davkeep did."""
 
 
+class MarkerIsNoFile(MarkerBroken):
+    """What has the name of a marker is a folder, a link or something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
     """What it says.
@@ -59,12 +63,12 @@ class Marker:
             told = json.loads(text)
             form = told.pop("davkeep")
             marker = cls(**told)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise MarkerBroken(f"it cannot be read ({type(error).__name__})") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise MarkerBroken("it is not what davkeep writes") from None
         if form != _FORM:
             raise MarkerBroken("it is of another version of davkeep")
         if not all(isinstance(each, str) for each in told.values()):
-            raise MarkerBroken("it cannot be read")
+            raise MarkerBroken("it is not what davkeep writes")
         if not _UUID.fullmatch(marker.share):
             raise MarkerBroken("it names no share")
         if not (_STATE.fullmatch(marker.state) and _is_path(marker.folder)):
@@ -82,7 +86,7 @@ def read_marker(root_fd: int) -> Marker | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(kind):
-        raise MarkerBroken("it is no file")
+        raise MarkerIsNoFile("it is no file")
     # Whatever it has become since then, this neither follows it nor waits for it.
     how = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(MARKER, how, dir_fd=root_fd), "rb") as file:

@@ -54,6 +54,8 @@ class Root:
         self.standing = Standing(_way(self.folder, own), os.fsencode(self.folder))
         #: Asked about another directory than before; changes nothing.
         self.recognise: Recognise = lambda _: self.standing.prefix
+        #: Whether it has to be asked again what is there, though it looks the same.
+        self._is_doubted = False
         #: Told that nobody knows such a directory; may `know` it afterwards.
         self.find_out: Callable[[], None] = lambda: None
 
@@ -66,6 +68,18 @@ class Root:
         """The directory that is there now is the share, and has this key. Raises OSError."""
         self._mount_point = mount_point_of(self.folder)
         self.standing = Standing(_way(self.folder, own), prefix)
+        self._is_doubted = False
+
+    def doubt(self) -> None:
+        """What is there may be another directory, with the numbers of the one that was there.
+
+        Every ext4 root is inode 2, and numbers of devices and inodes are used again.
+        """
+        self._is_doubted = True
+
+    def is_known(self, own: Identity) -> bool:
+        """Whether it is certain that a directory is what was there."""
+        return not self._is_doubted and own == self.identities[-1]
 
     def open(self) -> tuple[int, Standing]:
         """Return a descriptor of the folder, the caller's to close, and what it is.
@@ -106,12 +120,14 @@ class Root:
             fd = os.open(self.folder, PASS)
             own = identity_of(os.fstat(fd))
             standing = self.standing
-            if own != standing.identities[-1]:
+            if self._is_doubted or own != standing.identities[-1]:
                 standing = self._found_anew(fd, own, find_out)
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
             refuse_shortage(error)
+            # What comes back may be something else.
+            self.doubt()
             raise _gone() from error
         return fd, standing
 
@@ -124,10 +140,9 @@ class Root:
             self.know(own, prefix)
         else:
             find_out()
-        standing = self.standing
-        if own != standing.identities[-1]:
+        if not self.is_known(own):
             raise _gone()
-        return standing
+        return self.standing
 
 
 def _way(folder: str, own: Identity) -> tuple[Identity, ...]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from davkeep.trees.place import Place, place_at
 from davkeep.trees.share import Share
+from davkeep.trees.spelling import EXACT, Spelling
 
 
 class Located(NamedTuple):
@@ -41,6 +42,14 @@ class Roots:
         there = alike if len(alike) == 1 else filter(_is_there, alike)
         share = next(iter(there), alike[0])
         return Located(share, share.path_at(key))
+
+    def spelling_at(self, key: bytes) -> Spelling:
+        """How names are kept in the share that holds a key."""
+        located = self.locate(key)
+        if located is None:
+            return EXACT
+        share = located.share
+        return share.spellings.of(share.root.identities[-1][0])
 
     def is_there(self, key: bytes) -> bool:
         """Whether the folder of its share is there, and is that share."""

@@ -351,6 +351,7 @@ class Share(Closing):
                     return _parent(path, index)
                 segment = self.spellings.stored(fd, above[-1], spelled)
                 if segment != spelled:
+                    _check(segment)
                     path = (*path[:index], segment, *path[index + 1 :])
                 if self.follow_symlinks and (follow_last or not last):
                     target = link_target(fd, segment)

@@ -5,6 +5,7 @@ about an entry is kept under the name as its file system lists it, so other spel
 where a file system holds two names apart, they are two.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -46,6 +47,11 @@ class Spelling:
     lowers: bool = False
     form: Literal["NFC", "NFD"] | None = None
     differs: bool = False
+
+    @property
+    def changes_names(self) -> bool:
+        """Whether a new name may be kept otherwise than it was given."""
+        return self.lowers or self.form is not None
 
     def new(self, name: str) -> str:
         """How a name is kept that is not there yet."""
@@ -103,11 +109,13 @@ class Spellings:
     def stored(self, fd: int, directory: Identity, name: str) -> str:
         """The name of what ``name`` leads to in an open directory, as that lists it.
 
-        Where there is nothing of that name, as it would be kept.
+        Where there is nothing of that name, as it would be kept. EACCES (403) for bytes that are no
+        UTF-8, where names are not just bytes.
         """
         spelling = self._by_device.get(directory[0])
         if spelling == EXACT:
             return name
+        _refuse_undecodable(name)
         if spelling is None or spelling.differs:
             spelling = self._learned(fd, directory, name, spelling)
         return listed_as(fd, name, spelling) if spelling.folds else spelling.new(name)
@@ -127,6 +135,14 @@ class Spellings:
             if len(self._by_directory) > _REMEMBERED:
                 self._by_directory.popitem(last=False)
         return found
+
+
+def _refuse_undecodable(name: str) -> None:
+    """Where names are text, bytes that are none may come to mean any name, also a reserved one."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PermissionError(errno.EACCES, "The name is no UTF-8") from None
 
 
 def _seen(fd: int, name: str) -> Spelling | None:

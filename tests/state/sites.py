@@ -81,6 +81,10 @@ class Site:
         file.write_text(json.dumps({"provider_mapping": dict(mapping), "davkeep": block}))
         return file
 
+    def advice(self, root: Path) -> str:
+        """The command that a refused start names."""
+        return f"davkeep state adopt --state {self.state} {root}"
+
     def adopt(self, *arguments: str) -> tuple[int, str]:
         """The status of `davkeep state adopt`, and what it says."""
         ended = run("state", "adopt", "--state", str(self.state), *arguments)

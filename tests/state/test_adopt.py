@@ -37,12 +37,16 @@ def test_a_second_state(first: Site, second: Site, one: Path) -> None:
         status, told = second.adopt(str(one))
         assert (status, "end that server first" in told) == (2, True)
         assert marked.seen("/s") == all_of("/s")
-    assert "Take it over with `davkeep state adopt`" in second.refusal({"/s": one})
+    assert f"Take it over: davkeep state adopt --state {second.state} {one}" in second.refusal(
+        {"/s": one}
+    )
     assert second.adopt(str(one))[0] == 0
     with second.serving({"/s": one}) as marked:
         assert marked.seen("/s") == all_of("/s")
         marked.finish("/s")
-    assert "Take it over with `davkeep state adopt`" in first.refusal({"/s": one})
+    assert f"Take it over: davkeep state adopt --state {first.state} {one}" in first.refusal(
+        {"/s": one}
+    )
     assert first.adopt(str(one))[0] == 0
     with first.serving({"/s": one}) as marked:
         assert marked.seen("/s") == all_of("/s") | {"upload": None}
@@ -129,7 +133,7 @@ def test_files_that_were_copied_without_the_marker(first: Site, one: Path, tmp_p
     with first.serving({"/s": new}) as marked:
         assert marked.color("/s/file") is None
         assert marked.wire.ask("PUT", "/s/later", {}, b"x").status == 201
-    assert f"{one} is not served; what is stored about it is kept" in first.log
+    assert f"which was at {one}, is not served; what is stored about it is kept" in first.log
     status, told = first.adopt(str(new), "--share", share)
     assert (status, f"{one} is marked as the share {share}" in told) == (2, True)
     shutil.rmtree(one)

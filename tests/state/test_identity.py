@@ -98,7 +98,7 @@ def test_shares_that_are_added_and_removed(site: Site, one: Path, tmp_path: Path
         marked.mark("/t")
     with site.serving({"/t": two}) as marked:
         assert marked.seen("/t") == all_of("/t")
-    assert f"{one} is not served; what is stored about it is kept" in site.log
+    assert f"which was at {one}, is not served; what is stored about it is kept" in site.log
     with site.serving({"/s": one, "/t": two}) as marked:
         assert marked.seen("/s") == all_of("/s")
         assert marked.seen("/t") == all_of("/t")
@@ -145,7 +145,7 @@ def test_another_folder_in_its_place(site: Site, one: Path) -> None:
     one.rename(one.with_name("aside"))
     one.mkdir()
     (one / "file").write_bytes(b"another")
-    assert "say so with `davkeep state adopt`" in site.refusal({"/s": one})
+    assert site.advice(one) in site.refusal({"/s": one})
     assert os.listdir(one) == ["file"]
     assert site.adopt(str(one))[0] == 0
     with site.serving({"/s": one}) as marked:
@@ -205,8 +205,10 @@ def test_a_marker_that_is_no_file(site: Site, one: Path, kind: str) -> None:
     else:
         os.mkfifo(one / MARKER)
     kinds = os.lstat(one / MARKER).st_mode
-    told = f"provider_mapping./s: {one}: {MARKER} in it says nothing: it is no file. Say which"
+    told = f"provider_mapping./s: {one}: {MARKER} in it is no file: remove it"
     assert told in site.refusal({"/s": one})
+    status, refused = site.adopt(str(one))
+    assert (status, "is no file: remove it" in refused) == (2, True)
     assert os.lstat(one / MARKER).st_mode == kinds
 
 

@@ -161,7 +161,7 @@ def test_while_a_server_runs(site: Site, one: Path, backup: Path) -> None:
     """It is refused in words, also with --force."""
     with site.serving({"/s": one}):
         for more in ([], ["--force"]):
-            assert "in use by another davkeep. Stop the server" in _refusal(site, backup, *more)
+            assert "Stop the server first." in _refusal(site, backup, *more)
 
 
 def test_what_is_no_backup(site: Site, backup: Path, tmp_path: Path) -> None:

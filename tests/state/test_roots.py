@@ -1,5 +1,6 @@
 """Roots that overlap, that are replaced while a server runs, and that cannot be marked."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from davkeep.trees.marker import MARKER
 from harness.dav import LOCK, setting
 from harness.disks import bound
 from harness.states import DATABASE, ask_database, image_mounted
+from harness.waiting import until
 
 EXCLUSIVE = LOCK.format(scope="exclusive").encode()
 
@@ -140,7 +142,10 @@ def test_another_folder_where_something_is_stored(site: Site, one: Path) -> None
         (one / "file").write_bytes(b"restored")
         for _ in range(3):
             assert marked.ask("GET", "/s/file") == 503
-        assert marked.server.log.count("say so with `davkeep state adopt`") == 1
+        assert (
+            marked.server.log.count("if this is the share, say so: davkeep state adopt --state ")
+            == 1
+        )
         status, told = site.adopt(str(one))
         assert (status, told.startswith(f"{one} is the share ")) == (0, True)
         assert marked.wire.ask("GET", "/s/file").body == b"restored"
@@ -179,9 +184,11 @@ def test_a_disk_that_is_not_mounted_yet(site: Site, one: Path, tmp_path: Path) -
 
 
 @contextmanager
-def _ext4(folder: Path, *, is_new: bool = True) -> Iterator[Path]:
-    """A disk, mounted at ``folder / "disk"``, a folder that is there."""
+def _ext4(folder: Path, *, is_new: bool = True, make: bool = False) -> Iterator[Path]:
+    """A disk, mounted at ``folder / "disk"``, a folder that is there, or is made."""
     point, image = folder / "disk", folder / "ext4.img"
+    if make:
+        point.mkdir()
     if is_new:
         with image.open("wb") as file:
             file.truncate(16 << 20)
@@ -191,6 +198,39 @@ def _ext4(folder: Path, *, is_new: bool = True) -> Iterator[Path]:
         yield point
     finally:
         subprocess.run(["umount", str(point)], check=True)
+
+
+def test_another_directory_with_the_same_numbers(site: Site, tmp_path: Path) -> None:
+    """Numbers of devices and inodes are used again; what they were is looked at from time to time,
+    and after each moment in which nothing was there.
+    """
+    with _ext4(tmp_path, make=True) as disk:
+        root = disk / "root"
+        root.mkdir()
+        with site.serving({"/s": root}) as marked:
+            marked.mark("/s")
+            number = root.stat().st_ino
+            shutil.rmtree(root)
+            assert marked.ask("GET", "/s/file") == 503
+            root.mkdir()
+            assert root.stat().st_ino == number
+            (root / "file").write_bytes(b"another")
+            assert marked.ask("GET", "/s/file") == 503
+            shutil.rmtree(root)
+            root.mkdir()
+            (root / "file").write_bytes(b"a third")
+            until(lambda: marked.ask("GET", "/s/file") == 503, "it is seen", 10)
+            assert site.advice(root) in marked.server.log
+
+
+def test_two_states_around_one_another(tmp_path: Path, site: Site, one: Path) -> None:
+    """A root in one that is served with another state is refused as well."""
+    (one / "in").mkdir()
+    other = Site(tmp_path / "other")
+    with site.serving({"/": one}):
+        assert "end that server first" in other.refusal({"/": one / "in"})
+    with other.serving({"/": one / "in"}) as marked:
+        assert marked.ask("PUT", "/file", b"x") == 201
 
 
 # What cannot be marked
@@ -228,7 +268,10 @@ def test_another_disk_inherits_nothing(site: Site, tmp_path: Path) -> None:
                     with site.serving({"/s": place}) as marked:
                         _color(marked, "/s/file", "red")
                 else:
-                    assert "say so with `davkeep state adopt`" in site.refusal({"/s": place})
+                    assert (
+                        "if this is the share, say so: davkeep state adopt --state "
+                        in site.refusal({"/s": place})
+                    )
             place.rmdir()
 
 
@@ -240,7 +283,9 @@ def test_nothing_tells_and_nothing_can_be_written(site: Site, tmp_path: Path) ->
         with site.serving({"/s": disk}) as marked:
             _color(marked, "/s/file", "red")
         assert f"nothing tells {disk} from another folder there" in site.log
-        assert "say so with `davkeep state adopt`" in site.refusal({"/s": disk})
+        assert "if this is the share, say so: davkeep state adopt --state " in site.refusal(
+            {"/s": disk}
+        )
         assert site.adopt(str(disk))[0] == 0
         for _ in range(2):
             with site.serving({"/s": disk}) as marked:

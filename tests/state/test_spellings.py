@@ -199,6 +199,39 @@ def test_a_repeat(site: Site, disk: Path, one: str, other: str) -> None:
         server.close()
 
 
+@pytest.mark.parametrize("disk", ["ntfs", "nfd", "nfc", "exfat"], indirect=True)
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_from_a_file_system_that_keeps_names(
+    site: Site, disk: Path, tmp_path: Path, method: str
+) -> None:
+    """Members have their properties under the names by which they are kept now."""
+    root = tmp_path / "root"
+    (root / "Tree" / "\xc4Sub").mkdir(parents=True)
+    (root / "Tree" / "\xc4Sub" / "FILE u\u0308").write_bytes(b"x")
+    paths = [quote(path) for path in ("/Tree", "/Tree/\xc4Sub", "/Tree/\xc4Sub/FILE u\u0308")]
+    with site.serving({"/": root, "/disk": disk}) as marked:
+        for number, path in enumerate(paths):
+            assert marked.wire.ask("PROPPATCH", path, {}, setting(color=f"{number}")).status == 207
+        target = f"{marked.server.url}disk/Tree"
+        assert marked.ask(method, "/Tree/", Destination=target) == 201
+        for number, path in enumerate(paths):
+            assert marked.color(f"/disk{path}") == f"{number}"
+
+
+@pytest.mark.parametrize("disk", ["ntfs", "exfat", "forms"], indirect=True)
+@pytest.mark.parametrize("name", ["%c0%aedavkeep.share", "%e0%80%ae", "a%ff", "%ed%a0%80x"])
+def test_bytes_that_are_no_text(marked: Marked, disk: Path, name: str) -> None:
+    """A file system that knows text may take them for any name, also for a reserved one."""
+    assert marked.ask("PUT", "/file", b"x") == 201
+    target = f"{marked.server.url}{name}"
+    assert marked.ask("GET", f"/{name}") in (403, 404)
+    assert marked.ask("PUT", f"/{name}", b"x") == 403
+    assert marked.ask("DELETE", f"/{name}") in (403, 404)
+    assert marked.ask("MKCOL", f"/{name}") == 403
+    assert marked.ask("MOVE", "/file", Destination=target) == 403
+    assert members(disk) == ["file"]
+
+
 @spelled("exfat", "nfd")
 def test_many_who_make_one_name(marked: Marked, disk: Path, one: str, other: str) -> None:
     """Whoever comes first makes it, and the others overwrite it: there is one."""
