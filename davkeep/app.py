@@ -197,7 +197,8 @@ def make_site(
     shares = make_shares(configuration)
     opened.callback(shares.close)
     if former is not None and not is_moved:
-        bring_in(database, departed, former, [each.share.folder for each in shares.providers])
+        given = {each.share.folder: each.share.root.given for each in shares.providers}
+        bring_in(database, departed, former, given)
     identities = identify(shares, database, departed, instance)
     roots = Roots([provider.share for provider in shares.providers])
     upkeep = start_upkeep(database, identities, opened)

@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -77,7 +77,7 @@ class Identities:
             roots = [look.share.folder for look in looks if look.own == own]
             prefix = min(_prefixes(prefixes, roots, each.share), key=_outermost)
             found[own] = replace(each, prefix=prefix)
-        self._note(found.values(), known, list(prefixes.of_others()))
+        self._note(looks, found, known, list(prefixes.of_others()))
         for look in looks:
             self._serve(look, found[look.own])
         self._tell_of_others(found.values())
@@ -162,17 +162,25 @@ class Identities:
 
     def _note(
         self,
-        found: Iterable[KnownShare],
+        looks: Sequence[Look],
+        found: Mapping[Identity, KnownShare],
         known: Mapping[str, KnownShare],
         others: Iterable[tuple[KnownShare, bytes]],
     ) -> None:
         """Let what is stored about shares have its keys of today, and remember where they were."""
-        noted = [each for each in found if not _is_known(known.get(each.share), each)]
+        noted = [each for each in found.values() if not _is_known(known.get(each.share), each)]
         moved = [replace(each, prefix=prefix) for each, prefix in others if each.prefix != prefix]
         if not (noted or moved):
             return
-        changes = [self._change(each, known.get(each.share)) for each in (*noted, *moved)]
-        changes = [each for each in changes if each.old != each.new]
+        changes = [
+            *(change for look in looks for change in _claims(look, found[look.own], known)),
+            *(
+                Change(known[each.share].prefix, each.prefix)
+                for each in (*noted, *moved)
+                if each.share in known
+            ),
+        ]
+        changes = [each for each in dict.fromkeys(changes) if each.old != each.new]
         with self._database.transaction():
             self._departed.rekey(changes)
             rekey_all(self._database, changes)
@@ -182,10 +190,6 @@ class Identities:
             before = known.get(each.share)
             if before is not None and before.fingerprint != each.fingerprint:
                 self._uploads.found_again(each.prefix, partial(_inode_in, each))
-
-    def _change(self, found: KnownShare, before: KnownShare | None) -> Change:
-        old = former_key(os.fsencode(found.root)) if before is None else before.prefix
-        return Change(old, found.prefix)
 
     def _serve(self, look: Look, found: KnownShare) -> None:
         share = look.share
@@ -351,6 +355,16 @@ class _Place:
                     f" the server first",
                 )
         return share
+
+
+def _claims(look: Look, found: KnownShare, known: Mapping[str, KnownShare]) -> Iterator[Change]:
+    """What an earlier version knew by the path of a root that was not served since, or by that of a
+    link to it, where the root was before.
+    """
+    if found.share not in known:
+        root = look.share.root
+        for path in dict.fromkeys((root.folder, root.given)):
+            yield Change(former_key(os.fsencode(path)), found.prefix)
 
 
 def _refuse_around(prefixes: Prefixes, looks: Iterable[Look]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from davkeep.settings.state import default_of, home, roots_of
@@ -27,7 +27,8 @@ def former_of(configuration: Configuration, environ: Mapping[str, str]) -> Forme
     if configuration.davkeep.state != default_of(environ):
         return None
     places = [Path(home(environ), place) for place in _PLACES]
-    own = _own(places, _name(roots_of(configuration)))
+    given = [os.path.abspath(each.root) for each in configuration.provider_mapping.values()]
+    own = _own(places, [_name(roots_of(configuration)), _name(given)])
     found = [state for place in places for state in _states_in(place) if state != own]
     return Former(own, sorted(found, key=_last_used, reverse=True))
 
@@ -37,9 +38,10 @@ def _name(roots: Iterable[str]) -> str:
     return hashlib.sha256(joined).hexdigest()[:_DIGITS]
 
 
-def _own(places: Iterable[Path], name: str) -> Path:
-    first, *others = (place / name for place in places)
-    return next((each for each in others if each.is_dir()), first)
+def _own(places: Sequence[Path], names: Sequence[str]) -> Path:
+    """That of the same roots, or of where they were when links to them were left there."""
+    found = (place / name for name in names for place in places)
+    return next((each for each in found if each.is_dir()), places[0] / names[0])
 
 
 def _states_in(place: Path) -> list[Path]:

@@ -25,6 +25,8 @@ class _Subcommand(NamedTuple):
     help: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Path, argparse.Namespace], None]
+    #: Whether there need be no state folder before.
+    makes_folder: bool = False
 
 
 #: By their names.
@@ -33,7 +35,7 @@ SUBCOMMANDS: Mapping[str, _Subcommand] = {
     "backup": _Subcommand("copy the database into a file", backup.add_options, backup.run),
     "forget": _Subcommand("remove what is stored about a share", forget.add_options, forget.run),
     "list": _Subcommand("show what is stored about shares", holdings.add_options, holdings.run),
-    "restore": _Subcommand("let a backup be the database", restore.add_options, restore.run),
+    "restore": _Subcommand("let a backup be the database", restore.add_options, restore.run, True),
 }
 
 
@@ -56,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     # What is told besides is escaped: a marker, for one, may say anything.
     logging.getLogger("davkeep").handlers[:] = [LogHandler()]
     folder = Path(arguments.state or state_folder(arguments.config))
-    if not folder.is_dir():
+    if not (folder.is_dir() or SUBCOMMANDS[arguments.subcommand].makes_folder):
         told = f"{folder} is no state folder; name it with --state, or -c FILE"
         raise CommandFailed(told, status=REFUSED)
     try:

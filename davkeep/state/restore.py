@@ -1,10 +1,12 @@
 """`davkeep state restore`: a backup becomes the database."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from davkeep.operations.fitting import Fitting, fittings
 from davkeep.store.errors import StateInUse
+from davkeep.store.files import make_folder
 from davkeep.store.restoring import restoration
 from davkeep.terminal import output
 from davkeep.terminal.signals import unwinding
@@ -32,6 +34,9 @@ def run(folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def _restore(folder: Path, file: Path, *, is_forced: bool) -> None:
+    if not file.is_file():
+        raise CommandFailed(f"{file} is no file", status=REFUSED)
+    make_folder(folder, flushes=True)
     # So that nothing is left of one that is stopped.
     with unwinding(), restoration(folder, file) as restored:
         found = fittings(restored.shares, restored.instance)
@@ -39,6 +44,9 @@ def _restore(folder: Path, file: Path, *, is_forced: bool) -> None:
             _refuse_unfit(file, found)
         kept = restored.apply()
     output.show(*map(str, found), f"{file} is the state in {folder} now")
+    for each in found:
+        if each.fit.is_obstacle:
+            output.show(f"to let that be the share: {_adoption(folder, each)}")
     if kept is not None:
         output.show(f"what was there before is kept in {kept}")
 
@@ -47,3 +55,8 @@ def _refuse_unfit(file: Path, found: list[Fitting]) -> None:
     if any(each.fit.is_obstacle for each in found):
         refusal = f"{file} is not restored: not every share is what it was (--force restores it)"
         raise CommandFailed(refusal, *map(str, found), status=REFUSED)
+
+
+def _adoption(folder: Path, found: Fitting) -> str:
+    share = ["--share", found.share.share, found.share.root]
+    return shlex.join(["davkeep", "state", "adopt", "--state", str(folder), *share])

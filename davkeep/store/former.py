@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,16 +48,18 @@ def take_over(folder: Path, former: Former, *, flushes: bool) -> bool:
 
 
 def bring_in(
-    database: Database, departed: DepartedFile, former: Former, roots: Iterable[str]
+    database: Database, departed: DepartedFile, former: Former, roots: Mapping[str, str]
 ) -> None:
-    """Move what former states know of the ``roots``, real paths, into the one that is in use.
+    """Move what former states know of the ``roots``, by their real paths or by those that were
+    given for them, into the one that is in use.
 
     What is known of a root comes from one of them alone, the first that knows something: what
     others say is older. Raises StateRefused for one that cannot be looked into, as nobody would
     look again, and StoreError.
     """
     known = {each.root for each in KnownShares(database).all()}
-    keys = [former_key(os.fsencode(root)) for root in roots if root not in known]
+    unknown = [path for root, given in roots.items() if root not in known for path in (root, given)]
+    keys = [former_key(os.fsencode(path)) for path in dict.fromkeys(unknown)]
     wanted = [key for key in keys if not is_anything_stored(database, key)]
     for folder in [former.own] if size_of(former.own / DATABASE) else former.others:
         if wanted and size_of(folder / DATABASE):

@@ -46,6 +46,8 @@ class Root:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Look at ``folder``; raises OSError when it is no directory that can be opened."""
+        #: The path that was given, and where it led.
+        self.given = os.path.abspath(folder)
         self.folder = os.path.realpath(folder)
         with self.looked_at() as fd:
             own = identity_of(os.fstat(fd))

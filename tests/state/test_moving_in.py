@@ -153,3 +153,25 @@ def test_a_named_state_stays_where_it_is(home: Path, tmp_path: Path) -> None:
     finally:
         server.close()
     assert former(home, root).exists()
+
+
+def test_a_root_that_had_moved_before(home: Path, tmp_path: Path) -> None:
+    """A link was left where it was: the state that knows it by that path is found."""
+    root = tmp_path / "root"
+    lay_out(NEWEST, root, former(home, root))
+    root.rename(tmp_path / "moved")
+    root.symlink_to(tmp_path / "moved")
+    with serving(home, root=root) as marked:
+        check(marked, 3, None)
+    assert not former(home, root).exists()
+
+
+def test_one_of_several_that_had_moved_before(home: Path, tmp_path: Path) -> None:
+    """The same where another share was added."""
+    root, other = tmp_path / "root", tmp_path / "other"
+    other.mkdir()
+    lay_out(NEWEST, root, former(home, root))
+    root.rename(tmp_path / "moved")
+    root.symlink_to(tmp_path / "moved")
+    with serving(home, a=root, b=other) as marked:
+        assert (marked.color("/a/file"), marked.color("/b/")) == ("red", None)

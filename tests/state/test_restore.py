@@ -221,7 +221,20 @@ def test_shares_that_do_not_fit(site: Site, one: Path, backup: Path, tmp_path: P
         "broken": "cannot be looked at",
     }
     assert {name: line.rpartition(": ")[2] for name, line in found.items()} == told
-    assert len(_restore(site, backup, "--force")) == len(told) + 2
+    restored = _restore(site, backup, "--force")
+    advice = [line for line in restored if line.startswith("to let that be the share: davkeep")]
+    assert (len(restored), len(advice)) == (len(told) + 2 + 4, 4)
+
+
+def test_into_a_folder_that_is_not_there(site: Site, one: Path, backup: Path) -> None:
+    """It is made, if there is something to restore."""
+    shutil.rmtree(site.state)
+    assert "is no file" in _refusal(site, backup.with_name("none"))
+    assert not site.state.exists()
+    _restore(site, backup)
+    assert site.state.stat().st_mode & 0o777 == 0o700
+    with site.serving({"/s": one}) as marked:
+        assert marked.color("/s/file") == "/s"
 
 
 def _mark(root: Path, **changed: str) -> None:
