@@ -229,7 +229,8 @@ def test_shares_that_do_not_fit(site: Site, one: Path, backup: Path, tmp_path: P
 def test_into_a_folder_that_is_not_there(site: Site, one: Path, backup: Path) -> None:
     """It is made, if there is something to restore."""
     shutil.rmtree(site.state)
-    assert "is no file" in _refusal(site, backup.with_name("none"))
+    ended = run("state", "restore", "--state", str(site.state), str(backup.with_name("none")))
+    assert (ended.returncode, ended.stderr.endswith("is no file\n")) == (2, True)
     assert not site.state.exists()
     _restore(site, backup)
     assert site.state.stat().st_mode & 0o777 == 0o700
