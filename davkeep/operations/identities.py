@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from davkeep.operations.looks import Look, Owner, ShareRefused
-from davkeep.operations.marking import PATIENCE, Marking
+from davkeep.operations.marking import PATIENCE, Marking, mark
 from davkeep.operations.prefixes import Prefixes
 from davkeep.store.database import Database, StoreError
 from davkeep.store.departed import DepartedFile
@@ -23,7 +23,7 @@ from davkeep.store.subtrees import FORMER, former_key
 from davkeep.store.uploads import Uploads
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.identity import identity_of
-from davkeep.trees.marker import MarkerBroken, alone_at, marker_if_any, read_marker, write_marker
+from davkeep.trees.marker import Marker, MarkerBroken, alone_at, marker_if_any, read_marker
 from davkeep.trees.place import Identity
 from davkeep.trees.share import Share
 from davkeep.trees.spelling import FOLDING, Spelling
@@ -260,6 +260,10 @@ class Identities:
         finally:
             self._is_looking.release()
 
+    def keep(self, known: KnownShare) -> None:
+        """Have something known of a share. Raises StoreError."""
+        self._known.put(known)
+
     def is_served(self, share: str) -> bool:
         """Whether the share with a UUID is one of those that are served."""
         return any(each.served.share == share for each in self._places.values())
@@ -297,14 +301,15 @@ class _Place:
         except MarkerBroken:
             return None
         if marker is None:
-            return served.prefix if served.fingerprint.tells(Fingerprint.of(fd)) else None
+            is_known = served.is_known_by(self._share.folder, Fingerprint.of(fd))
+            return served.prefix if is_known else None
         is_ours = marker.state == self._identities.owner.state or self._share.readonly
         return served.prefix if is_ours and marker.share == served.share else None
 
     def look(self) -> None:
         """Have it asked what is there, if that is another directory with the same numbers."""
         with suppress(OSError), self._share.root.looked_at() as fd:
-            is_same = self.served.fingerprint.tells(Fingerprint.of(fd))
+            is_same = self.served.fingerprint == Fingerprint.of(fd)
             if not is_same and self.recognise(fd) is None:
                 self._refused = None
                 self._share.root.doubt()
@@ -342,12 +347,14 @@ class _Place:
             self._is_found_out.set()
 
     def adopt(self, share: str, *, fsync: bool) -> str:
-        """Mark what is there now. Raises ShareRefused for what is marked already, and OSError."""
+        """Mark what is there now, or note it where that cannot be. Raises ShareRefused for what is
+        marked already, OSError and StoreError.
+        """
         marker = self._identities.owner.mark(share)
         with self._share.root.looked_at() as fd, alone_at(fd):
             before = marker_if_any(fd)
             if before is None:
-                write_marker(fd, marker, fsync=fsync)
+                self._mark(fd, marker, fsync=fsync)
             elif before != marker:
                 raise ShareRefused(
                     self._share.folder,
@@ -355,6 +362,12 @@ class _Place:
                     f" the server first",
                 )
         return share
+
+    def _mark(self, fd: int, marker: Marker, *, fsync: bool) -> None:
+        if mark(self._share, fd, marker, fsync=fsync) is None:
+            root, found = self._share.folder, Fingerprint.of(fd)
+            self.served = replace(self.served, root=root, fingerprint=found, is_adopted=True)
+            self._identities.keep(self.served)
 
 
 def _claims(look: Look, found: KnownShare, known: Mapping[str, KnownShare]) -> Iterator[Change]:

@@ -36,6 +36,7 @@ class Here(logging.Handler):
             thread.start()
             opened.callback(thread.join, DEADLINE)
             opened.callback(server.stop, 1.0)
+            self._identities = site.identities
             self._opened = opened.pop_all()
         self.url = server.url
         parts = urlsplit(server.url)
@@ -53,6 +54,11 @@ class Here(logging.Handler):
     def wait_for_log(self, pattern: str) -> None:
         """Wait until a line matches."""
         until(lambda: re.search(pattern, self.log), f"the log has {pattern!r}")
+
+    def look(self) -> None:
+        """Look at the roots, as happens from time to time."""
+        for place in self._identities._places.values():
+            place.look()
 
     def stop(self) -> None:
         """Stop it in order. A second call does nothing."""

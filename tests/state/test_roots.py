@@ -317,3 +317,22 @@ def test_one_root_at_two_urls(site: Site, one: Path) -> None:
             assert marked.wire.ask("GET", f"{url}/file").body == b"second"
         marked.mark("/s")
         assert marked.seen("/t") == all_of("/s")
+
+
+def test_nothing_tells_and_it_comes_back(site: Site, tmp_path: Path) -> None:
+    """While a server runs: what stays there is served on, and what comes back waits for a word."""
+    with image_mounted(tmp_path, "btrfs", 128) as disk:
+        (disk / "file").write_bytes(b"x")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with site.serving({"/s": disk}) as marked:
+            _color(marked, "/s/file", "red")
+            marked.server.look()
+            assert marked.color("/s/file") == "red"
+            other = tmp_path / "other"
+            with bound(disk, other):
+                subprocess.run(["umount", str(disk)], check=True)
+                assert marked.ask("GET", "/s/file") == 503
+                subprocess.run(["mount", "--bind", str(other), str(disk)], check=True)
+                assert marked.ask("GET", "/s/file") == 503
+                assert site.adopt(str(disk))[0] == 0
+                assert marked.color("/s/file") == "red"
