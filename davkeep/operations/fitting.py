@@ -61,7 +61,7 @@ def _told(
 ) -> Fit:
     """What cannot be marked is known by what the kernel tells of it."""
     if marker is None:
-        return Fit.FITS if share.fingerprint.tells(found) else Fit.UNMARKED
+        return Fit.FITS if share.is_known_by(share.root, found) else Fit.UNMARKED
     if marker.share != share.share:
         return Fit.OTHER
     return Fit.FITS if instance in (None, marker.state) else Fit.FOREIGN

@@ -2,6 +2,7 @@
 and again when another directory has come in the place of one.
 """
 
+import errno
 import logging
 import os
 import stat
@@ -13,17 +14,15 @@ from dataclasses import replace
 from functools import partial
 
 from davkeep.operations.looks import Look, Owner, ShareRefused
-from davkeep.operations.marking import PATIENCE, Marking, mark
+from davkeep.operations.marking import PATIENCE, Marking
+from davkeep.operations.places import Place
 from davkeep.operations.prefixes import Prefixes
-from davkeep.store.database import Database, StoreError
+from davkeep.store.database import Database
 from davkeep.store.departed import DepartedFile
 from davkeep.store.rekey import Change, is_anything_stored, rekey_all
 from davkeep.store.shares import KnownShare, KnownShares
 from davkeep.store.subtrees import FORMER, former_key
 from davkeep.store.uploads import Uploads
-from davkeep.trees.fingerprint import Fingerprint
-from davkeep.trees.identity import identity_of
-from davkeep.trees.marker import Marker, MarkerBroken, alone_at, marker_if_any, read_marker
 from davkeep.trees.place import Identity
 from davkeep.trees.share import Share
 from davkeep.trees.spelling import FOLDING, Spelling
@@ -57,11 +56,9 @@ class Identities:
         self._owner = owner
         self._now = now
         #: What is served, once for each share that was given.
-        self._places: dict[Share, _Place] = {}
-        #: One at a time finds out what has come in the place of a root.
+        self._places: dict[Share, Place] = {}
+        #: Held by who finds out what has come in the place of a root.
         self._finding = threading.Lock()
-        #: Held while it is looked whether they are what they were.
-        self._is_looking = threading.Lock()
 
     def settle(self, shares: Sequence[Share]) -> None:
         """Identify all of them, before anything is served.
@@ -105,20 +102,24 @@ class Identities:
             share = look.marker.share
             spelling = _known_spelling(look, known.get(share))
             if spelling is not None and look.marker == self._owner.mark(share):
-                return self._as_known(look, share, spelling)
+                return self._as_known(look, share, known[share], spelling)
         share = share or self._known_again(look, known) or str(uuid.uuid4())
-        return self._as_known(look, *self._marked(look, share))
+        share, spelling = self._marked(look, share)
+        return self._as_known(look, share, known.get(share), spelling)
 
-    def _as_known(self, look: Look, share: str, spelling: Spelling | None) -> KnownShare:
-        prefix, root = b"/" + share.encode("ascii"), look.share.folder
+    def _as_known(
+        self, look: Look, share: str, before: KnownShare | None, spelling: Spelling | None
+    ) -> KnownShare:
+        """What is known of a share from now on; what cannot be told just now is as it was."""
         told = None if spelling is None else spelling.as_text()
-        before = self._known.get(share)
-        is_same = before is not None and (before.root, before.fingerprint) == (
-            root,
-            look.fingerprint,
-        )
-        is_adopted = before is not None and is_same and before.is_adopted
-        return KnownShare(share, prefix, root, look.fingerprint, self._now(), told, is_adopted)
+        prefix, found = b"/" + share.encode("ascii"), look.fingerprint
+        known = KnownShare(share, prefix, look.share.folder, found, self._now(), told)
+        if before is None:
+            return known
+        if before.fingerprint.is_whole and not found.is_whole and before.fingerprint.may_be(found):
+            known = replace(known, fingerprint=before.fingerprint)
+        is_same = (before.root, before.fingerprint) == (known.root, known.fingerprint)
+        return replace(known, is_adopted=before.is_adopted and is_same)
 
     def _known_again(self, look: Look, known: Mapping[str, KnownShare]) -> str | None:
         """The share that a root without a marker is; None for one that was never served."""
@@ -139,7 +140,9 @@ class Identities:
             if look.share.readonly:
                 return each.share
             _log.warning("%s is another folder than before, and begins anew", each.root)
-            self._known.remove(each)
+            # While it serves, somebody may still store something about it.
+            if not self._places:
+                self._known.remove(each)
         return None
 
     def _marked(self, look: Look, share: str) -> tuple[str, Spelling | None]:
@@ -187,18 +190,19 @@ class Identities:
             for each in (*noted, *moved):
                 self._known.put(each)
         for each in noted:
-            before = known.get(each.share)
-            if before is not None and before.fingerprint != each.fingerprint:
-                self._uploads.found_again(each.prefix, partial(_inode_in, each))
+            self._find_uploads(known.get(each.share), each)
+
+    def _find_uploads(self, before: KnownShare | None, found: KnownShare) -> None:
+        """Know the hidden files of uploads again, where a share is on another disk than before."""
+        if before is not None and before.fingerprint != found.fingerprint:
+            self._uploads.found_again(found.prefix, partial(_inode_in, found))
 
     def _serve(self, look: Look, found: KnownShare) -> None:
-        share = look.share
-        share.root.know(look.own, found.prefix)
-        _tell_spelling(share, look.own, found)
-        place = self._places.setdefault(share, _Place(self, share, found))
-        place.served = found
-        share.root.recognise = place.recognise
-        share.root.find_out = place.find_out
+        place = self._places.get(look.share)
+        if place is None:
+            place = Place(look.share, found, self._owner, self.settle_again)
+            self._places[look.share] = place
+        place.serve(look.own, found)
 
     def _tell_of_others(self, found: Iterable[KnownShare]) -> None:
         """Say what is kept though no share that is served has it."""
@@ -216,53 +220,69 @@ class Identities:
 
     # While it is served
 
-    @property
-    def owner(self) -> Owner:
-        """To whom they belong."""
-        return self._owner
-
     def settle_again(self, share: Share) -> None:
         """Another directory is in the place of a root: find out whether it is a share, and serve it
-        as that. What is stored keeps its keys. Raises ShareRefused and StoreError.
+        as that. What is stored keeps its keys. Raises ShareRefused, StoreError and OSError.
         """
-        with self._finding:
-            look = Look.at(share, self._owner)
-            if share.root.is_known(look.own):
-                return
-            known = {each.share: each for each in self._known.all()}
-            others = [
-                each.served for other, each in self._places.items() if other.folder != share.folder
-            ]
-            taken = {each.share for each in others}
-            free = {name: each for name, each in known.items() if name not in taken}
-            found = self._identified(look, free, others)
-            before = known.get(found.share)
-            found = replace(found, prefix=Prefixes({}, known, self._owner).of(*_at(found)))
-            if before is not None and before.prefix != found.prefix:
-                raise ShareRefused(share.folder, "it lies in another share than before: restart")
+        look = Look.at(share, self._owner)
+        if not self._finding.acquire(timeout=PATIENCE):
+            raise TimeoutError(errno.ETIMEDOUT, f"{share.folder}: another root does not answer")
+        try:
+            for place in self._places_around(share):
+                self._settle_again(Look.at(place.share, self._owner))
+            self._settle_again(look)
+        finally:
+            self._finding.release()
+
+    def _places_around(self, share: Share) -> list[Place]:
+        """Those of outer roots, the outermost first."""
+        around = [
+            place
+            for other, place in self._places.items()
+            if share.folder.startswith(other.folder.rstrip("/") + "/")
+        ]
+        return sorted(around, key=lambda place: len(place.share.folder))
+
+    def _settle_again(self, look: Look) -> None:
+        root = look.share.root
+        if root.is_known(look.own):
+            return
+        others = [each for each in self._places.values() if each.share is not look.share]
+        same = [each for each in others if each.share.root.is_known(look.own)]
+        if same:
+            self._serve(look, same[0].served)
+            return
+        found = self._found_in_place(look, others)
+        self._serve(look, found)
+
+    def _found_in_place(self, look: Look, others: Iterable[Place]) -> KnownShare:
+        """Which share a directory is that has come in the place of a root."""
+        known = {each.share: each for each in self._known.all()}
+        served = {each.share.root.identities[-1]: each.served for each in others}
+        taken = {each.share for each in served.values()}
+        free = {name: each for name, each in known.items() if name not in taken}
+        found = self._identified(look, free, served.values())
+        before = known.get(found.share)
+        prefixes = Prefixes(served, known, self._owner)
+        found = replace(found, prefix=prefixes.of(look.share.folder, found.share))
+        if before is not None and before.prefix != found.prefix:
+            raise ShareRefused(look.share.folder, "it lies in another share than before: restart")
+        if not _is_known(before, found):
             self._known.put(found)
-            self._serve(look, found)
+            self._find_uploads(before, found)
+        return found
 
     def look(self) -> None:
         """Look whether each root is the directory that it was, in a thread of its own: one that
         hangs holds up nothing else. To be called from time to time.
         """
-        if self._is_looking.acquire(blocking=False):
-            try:
-                start_brief(self._look_at_all, "davkeep-roots")
-            except ThreadRefusedError:
-                self._is_looking.release()
+        # The next time it is tried again.
+        with suppress(ThreadRefusedError):
+            start_brief(self._look_at_all, "davkeep-roots")
 
     def _look_at_all(self) -> None:
-        try:
-            for place in list(self._places.values()):
-                place.look()
-        finally:
-            self._is_looking.release()
-
-    def keep(self, known: KnownShare) -> None:
-        """Have something known of a share. Raises StoreError."""
-        self._known.put(known)
+        for place in list(self._places.values()):
+            place.look()
 
     def is_served(self, share: str) -> bool:
         """Whether the share with a UUID is one of those that are served."""
@@ -274,100 +294,12 @@ class Identities:
 
         Raises ShareRefused, and OSError for a directory that cannot be marked.
         """
-        places = (each for share, each in self._places.items() if share.folder == root)
-        place = next(places, None)
-        if place is None or wanted not in (None, place.served.share):
+        places = [each for share, each in self._places.items() if share.folder == root]
+        if not places or wanted not in (None, places[0].served.share):
             raise ShareRefused(root, "it is not served as that: stop the server first")
-        return place.adopt(place.served.share, fsync=self._database.flushes)
-
-
-class _Place:
-    """What is served from a path, and whether another directory there is that again."""
-
-    def __init__(self, identities: Identities, share: Share, served: KnownShare) -> None:
-        self._identities = identities
-        self._share = share
-        self.served = served
-        #: The directory that was refused last.
-        self._refused: Identity | None = None
-        self._is_found_out = threading.Event()
-        self._guard = threading.Lock()
-
-    def recognise(self, fd: int) -> bytes | None:
-        """The key of an open directory, if it is that share; only looked at."""
-        served = self.served
-        try:
-            marker = read_marker(fd)
-        except MarkerBroken:
-            return None
-        if marker is None:
-            is_known = served.is_known_by(self._share.folder, Fingerprint.of(fd))
-            return served.prefix if is_known else None
-        is_ours = marker.state == self._identities.owner.state or self._share.readonly
-        return served.prefix if is_ours and marker.share == served.share else None
-
-    def look(self) -> None:
-        """Have it asked what is there, if that is another directory with the same numbers."""
-        with suppress(OSError), self._share.root.looked_at() as fd:
-            is_same = self.served.fingerprint == Fingerprint.of(fd)
-            if not is_same and self.recognise(fd) is None:
-                self._refused = None
-                self._share.root.doubt()
-
-    def find_out(self) -> None:
-        """Have it found out what is there, once for each directory, and wait for that a moment."""
-        with self._guard:
-            if self._is_settled():
-                return
-            self._is_found_out.clear()
-            try:
-                start_brief(self._find_out, "davkeep-identity")
-            except ThreadRefusedError:
-                return
-            self._is_found_out.wait(PATIENCE)
-
-    def _is_settled(self) -> bool:
-        """Whether it is known what is there, or that it is refused."""
-        own = self._own()
-        return own in (None, self._refused) or self._share.root.is_known(own)
-
-    def _own(self) -> Identity | None:
-        with suppress(OSError), self._share.root.looked_at() as fd:
-            return identity_of(os.fstat(fd))
-        return None
-
-    def _find_out(self) -> None:
-        own = self._own()
-        try:
-            self._identities.settle_again(self._share)
-        except (ShareRefused, StoreError, OSError) as error:
-            self._refused = own
-            _log.warning("another folder is in the place of a share: %s", error)
-        finally:
-            self._is_found_out.set()
-
-    def adopt(self, share: str, *, fsync: bool) -> str:
-        """Mark what is there now, or note it where that cannot be. Raises ShareRefused for what is
-        marked already, OSError and StoreError.
-        """
-        marker = self._identities.owner.mark(share)
-        with self._share.root.looked_at() as fd, alone_at(fd):
-            before = marker_if_any(fd)
-            if before is None:
-                self._mark(fd, marker, fsync=fsync)
-            elif before != marker:
-                raise ShareRefused(
-                    self._share.folder,
-                    f"it is marked as the share {before.share} of the state {before.state}: stop"
-                    f" the server first",
-                )
-        return share
-
-    def _mark(self, fd: int, marker: Marker, *, fsync: bool) -> None:
-        if mark(self._share, fd, marker, fsync=fsync) is None:
-            root, found = self._share.folder, Fingerprint.of(fd)
-            self.served = replace(self.served, root=root, fingerprint=found, is_adopted=True)
-            self._identities.keep(self.served)
+        for place in places:
+            self._known.put(place.adopt(fsync=self._database.flushes))
+        return places[0].served.share
 
 
 def _claims(look: Look, found: KnownShare, known: Mapping[str, KnownShare]) -> Iterator[Change]:
@@ -386,10 +318,6 @@ def _refuse_around(prefixes: Prefixes, looks: Iterable[Look]) -> None:
             prefixes.refuse_around(look.share)
         except OSError as error:
             raise ShareRefused(look.share.folder, error.strerror or str(error)) from None
-
-
-def _at(found: KnownShare) -> tuple[str, str]:
-    return found.root, found.share
 
 
 def _prefixes(prefixes: Prefixes, roots: Iterable[str], share: str) -> list[bytes]:
@@ -424,13 +352,6 @@ def _known_spelling(look: Look, before: KnownShare | None) -> Spelling | None:
         return None
     known = Spelling.from_text(before.spelling)
     return None if known.folds or look.is_respelled else known
-
-
-def _tell_spelling(share: Share, own: Identity, known: KnownShare) -> None:
-    if known.spelling is None:
-        share.spellings.forget(own[0])
-    else:
-        share.spellings.settle(own[0], Spelling.from_text(known.spelling))
 
 
 def _is_known(before: KnownShare | None, found: KnownShare) -> bool:

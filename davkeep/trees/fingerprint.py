@@ -48,6 +48,13 @@ class Fingerprint:
         """Whether all of it could be told."""
         return self.filesystem is not None and self.born is not None
 
+    def may_be(self, other: "Fingerprint") -> bool:
+        """Whether nothing that is told of both speaks against their being of one directory."""
+        parts = ((self.filesystem, other.filesystem), (self.born, other.born))
+        return self.inode == other.inode and all(
+            None in each or each[0] == each[1] for each in parts
+        )
+
     def tells(self, other: "Fingerprint") -> bool:
         """Whether both are certainly of one directory.
 

@@ -214,7 +214,7 @@ class Share(Closing):
         self.follow_symlinks = follow_symlinks
         self.readonly = readonly
         #: Which spellings of a name are one.
-        self.spellings = Spellings()
+        self.spellings = Spellings(may_write=not readonly)
         self.spellings.settle(self.root.identities[-1][0], EXACT)
 
     def close(self) -> None:

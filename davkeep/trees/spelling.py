@@ -87,10 +87,15 @@ FOLDING = Spelling(folds=True)
 class Spellings:
     """What is known of the file systems that a share is on; of the root's, it is told by `settle`.
 
-    Of others below it, it is found out when a name in them is looked up.
+    Of others below it, it is found out when a name in them is looked up first: by a hidden file
+    that is made there for a moment, or where that cannot be, by what is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_write: bool) -> None:
+        """``may_write``: whether something may be tried in what is not known."""
+        self._may_write = may_write
+        #: Devices on which nothing could be tried.
+        self._untried: set[int] = set()
         self._by_device: dict[int, Spelling] = {}
         self._by_directory: OrderedDict[Identity, Spelling] = OrderedDict()
 
@@ -120,12 +125,22 @@ class Spellings:
             spelling = self._learned(fd, directory, name, spelling)
         return listed_as(fd, name, spelling) if spelling.folds else spelling.new(name)
 
+    def _probed(self, fd: int, device: int) -> Spelling | None:
+        if not self._may_write or device in self._untried:
+            return None
+        found = probed(fd)
+        if found is None:
+            self._untried.add(device)
+        return found
+
     def _learned(self, fd: int, directory: Identity, name: str, known: Spelling | None) -> Spelling:
         """What a lookup tells; only what is certain is remembered."""
         found = self._by_directory.get(directory)
         if found is not None:
             return found
-        found = _seen(fd, name)
+        if known is None:
+            found = self._probed(fd, directory[0])
+        found = found or _seen(fd, name)
         if found is None:
             return EXACT
         if known is None:
@@ -135,6 +150,23 @@ class Spellings:
             if len(self._by_directory) > _REMEMBERED:
                 self._by_directory.popitem(last=False)
         return found
+
+
+def probed(fd: int) -> Spelling | None:
+    """What a file system makes of a name that is made, and removed again, in a directory; None if
+    nothing can be made there.
+    """
+    how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        made = os.open(PROBE, how, 0o600, dir_fd=fd)
+    except OSError:
+        return None
+    try:
+        return tried(fd, PROBE)
+    finally:
+        os.close(made)
+        with suppress(OSError):
+            os.unlink(PROBE, dir_fd=fd)
 
 
 def _refuse_undecodable(name: str) -> None:

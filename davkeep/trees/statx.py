@@ -102,7 +102,8 @@ def _born(fd: int, name: bytes, flags: int) -> int | None:
     if _statx is None or _statx(fd, name, flags, _BORN, ctypes.addressof(buffer)):
         return None
     moment = buffer.born * 1_000_000_000 + buffer.born_nanoseconds
-    return moment if buffer.mask & _BORN else None
+    # What an image was made with may say nothing.
+    return moment if buffer.mask & _BORN and moment else None
 
 
 class Examiner:

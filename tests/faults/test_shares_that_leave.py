@@ -120,9 +120,12 @@ def _unmount(folder: Path, *options: str) -> None:
 
 def test_a_disk_that_is_unmounted(serve: Serve, shares: dict[str, Path], mounts: ExitStack) -> None:
     """503, and not the directory below the mount point; nothing keeps it from being unmounted."""
-    folder = shares["/one"]
-    mounts.callback(_unmount, folder, "-l")
-    _mount(folder)
+    folder, disk = shares["/one"], shares["/one"].with_name("disk")
+    disk.mkdir()
+    for point in (disk, folder):
+        mounts.callback(_unmount, point, "-l")
+    _mount(disk)
+    subprocess.run(["mount", "--bind", disk, folder], check=True)
     (folder / "file").write_bytes(b"content")
     mapping = {url: str(folder) for url, folder in shares.items()}
     server = serve({"provider_mapping": mapping})
@@ -131,7 +134,7 @@ def test_a_disk_that_is_unmounted(serve: Serve, shares: dict[str, Path], mounts:
     assert members(folder) == ["file"]
     _assert_gone(server)
     assert members(folder) == ["file"]
-    _mount(folder)
+    subprocess.run(["mount", "--bind", disk, folder], check=True)
     (folder / "file").write_bytes(b"content of the disk")
     assert _ask(server, "GET", "/one/file").body == b"content of the disk"
     assert b">red<" in _ask(server, "PROPFIND", "/one/file", {"Depth": "0"}).body

@@ -57,8 +57,11 @@ class Here(logging.Handler):
 
     def look(self) -> None:
         """Look at the roots, as happens from time to time."""
-        for place in self._identities._places.values():
-            place.look()
+        self._identities._look_at_all()
+
+    def known(self) -> list[object]:
+        """What is known of the shares that are served."""
+        return [place.served for place in self._identities._places.values()]
 
     def stop(self) -> None:
         """Stop it in order. A second call does nothing."""

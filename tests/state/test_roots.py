@@ -2,9 +2,11 @@
 
 import shutil
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from state.sites import Marked, Site, all_of
@@ -12,7 +14,9 @@ from state.sites import Marked, Site, all_of
 from davkeep.trees.marker import MARKER
 from harness.dav import LOCK, setting
 from harness.disks import bound
+from harness.spellings import FOLDING
 from harness.states import DATABASE, ask_database, image_mounted
+from harness.trees import members
 from harness.waiting import until
 
 EXCLUSIVE = LOCK.format(scope="exclusive").encode()
@@ -336,3 +340,58 @@ def test_nothing_tells_and_it_comes_back(site: Site, tmp_path: Path) -> None:
                 assert marked.ask("GET", "/s/file") == 503
                 assert site.adopt(str(disk))[0] == 0
                 assert marked.color("/s/file") == "red"
+
+
+def test_an_outer_and_an_inner_root_that_are_replaced(site: Site, one: Path) -> None:
+    """Whichever is asked for first, there is one key for one file."""
+    (one / "in").mkdir()
+    new = one.with_name("new")
+    (new / "in").mkdir(parents=True)
+    for folder in (one, new):
+        (folder / "in" / "file").write_bytes(b"x")
+    with site.serving({"/": one, "/in": one / "in"}) as marked:
+        assert marked.ask("GET", "/in/file") == 200
+        one.rename(one.with_name("old"))
+        new.rename(one)
+        (one / "in" / "file").write_bytes(b"new")
+        assert marked.wire.ask("GET", "/in/file").body == b"new"
+        assert marked.ask("LOCK", "/in/file", EXCLUSIVE) == 200
+        assert marked.ask("PUT", "/in/file", b"x") == 423
+        _color(marked, "/in/", "red")
+    with site.serving({"/": one}) as marked:
+        assert marked.color("/in/") == "red"
+        assert marked.ask("PUT", "/in/file", b"x") == 423
+
+
+def test_a_copy_that_takes_its_place(site: Site, one: Path) -> None:
+    """Without a restart: it is the same share, and uploads are gone on with."""
+    with site.serving({"/s": one}) as marked:
+        marked.mark("/s")
+        subprocess.run(["cp", "-a", str(one), str(one.with_name("copy"))], check=True)
+        one.rename(one.with_name("old"))
+        one.with_name("copy").rename(one)
+        shutil.rmtree(one.with_name("old"))
+        assert marked.seen("/s") == all_of("/s")
+        marked.finish("/s")
+
+
+def test_a_root_that_cannot_be_read_for_a_moment(site: Site, one: Path) -> None:
+    """What cannot be told then speaks for nothing else."""
+    with site.serving({"/s": one}) as marked:
+        marked.mark("/s")
+        known = marked.server.known()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("davkeep.trees.fingerprint.filesystem_of", lambda *_: None)
+            marked.server.look()
+            assert marked.seen("/s") == all_of("/s")
+        assert marked.server.known() == known
+
+
+def test_a_file_system_below_a_share_that_folds(site: Site, one: Path, tmp_path: Path) -> None:
+    """It is tried when a name in it is looked up: what is new there is known by how it is kept."""
+    with FOLDING["nfd"](tmp_path) as disk, bound(disk, one / "sub"):
+        with site.serving({"/s": one}) as marked:
+            path = quote("/s/sub/\xe4")
+            assert marked.ask("LOCK", path, EXCLUSIVE) == 201
+            assert marked.ask("PUT", path, b"x") == 423
+        assert [unicodedata.normalize("NFC", name) for name in members(disk)] == ["\xe4"]

@@ -60,8 +60,8 @@ def test_a_name_that_is_listed_is_itself(fd: int, tmp_path: Path) -> None:
 
 
 def test_what_is_learned_by_looking(fd: int, tmp_path: Path) -> None:
-    """What is there tells of a file system that nobody has tried; then nothing more is asked."""
-    spellings = Spellings()
+    """Where nothing may be tried, what is there tells; after that nothing more is asked."""
+    spellings = Spellings(may_write=False)
     status = os.stat(tmp_path)
     own = (status.st_dev, status.st_ino)
     assert spellings.stored(fd, own, "Name") == "Name"
@@ -72,9 +72,19 @@ def test_what_is_learned_by_looking(fd: int, tmp_path: Path) -> None:
     assert spellings.stored(-1, own, "Name") == "Name"
 
 
+def test_what_is_learned_by_trying(fd: int, tmp_path: Path) -> None:
+    """A file system that nobody knows is tried once, and nothing is left of that."""
+    spellings = Spellings(may_write=True)
+    status = os.stat(tmp_path)
+    assert spellings.stored(fd, (status.st_dev, status.st_ino), "Name") == "Name"
+    assert spellings.of(status.st_dev) == EXACT
+    assert os.listdir(tmp_path) == []
+    assert spellings.stored(-1, (status.st_dev, status.st_ino), "Other") == "Other"
+
+
 def test_where_directories_differ(fd: int, tmp_path: Path) -> None:
     """What one shows says nothing about the others."""
-    spellings = Spellings()
+    spellings = Spellings(may_write=True)
     status = os.stat(tmp_path)
     spellings.settle(status.st_dev, Spelling(differs=True))
     (tmp_path / "Name").touch()
