@@ -1,15 +1,13 @@
 """Whether the roots that are there now are the shares that a backup knows."""
 
-import os
 from collections.abc import Iterable
-from contextlib import ExitStack
 from enum import Enum
 from typing import NamedTuple
 
 from davkeep.store.shares import KnownShare
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.marker import Marker, MarkerBroken, read_marker
-from davkeep.trees.place import PASS
+from davkeep.trees.place import passed
 
 
 class Fit(Enum):
@@ -46,9 +44,7 @@ def fittings(shares: Iterable[KnownShare], instance: str | None) -> list[Fitting
 
 def _fit(share: KnownShare, instance: str | None) -> Fit:
     try:
-        with ExitStack() as opened:
-            fd = os.open(share.root, PASS)
-            opened.callback(os.close, fd)
+        with passed(share.root) as fd:
             return _told(share, instance, read_marker(fd), Fingerprint.of(fd))
     except (FileNotFoundError, NotADirectoryError):
         return Fit.ABSENT

@@ -18,7 +18,7 @@ from davkeep.store.subtrees import FORMER, Subtree, former_key, subtree
 from davkeep.store.uploads import StoredUpload, Uploads
 from davkeep.trees.marker import MARKER, alone_at, marker_if_any
 from davkeep.trees.partial import remove_partial
-from davkeep.trees.place import PASS
+from davkeep.trees.place import passed
 
 #: Characters of a UUID's beginning by which a share can be named.
 LEAST = 8
@@ -163,8 +163,7 @@ def _marked(known: KnownShare, owner: Owner) -> Iterator[int | None]:
     with ExitStack() as opened:
         fd = None
         with suppress(OSError):
-            fd = os.open(known.root, PASS)
-            opened.callback(os.close, fd)
+            fd = opened.enter_context(passed(known.root))
             opened.enter_context(alone_at(fd))
             marker = marker_if_any(fd)
             if marker is None or (marker.share, marker.state) != (known.share, owner.state):

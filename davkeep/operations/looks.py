@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,7 @@ from davkeep.trees.marker import (
     marker_if_any,
     read_marker,
 )
-from davkeep.trees.place import PASS, Identity
+from davkeep.trees.place import Identity, passed
 from davkeep.trees.share import Share
 
 
@@ -124,9 +124,7 @@ def _readable_marker(fd: int) -> Marker | None:
 
 def is_marked_as(root: str, share: str, *, other_than: Identity) -> bool:
     """Whether a directory is marked as a share, and another one than that."""
-    with suppress(OSError), ExitStack() as opened:
-        fd = os.open(root, PASS)
-        opened.callback(os.close, fd)
+    with suppress(OSError), passed(root) as fd:
         marker = marker_if_any(fd)
         is_other = identity_of(os.fstat(fd)) != other_than
         return is_other and marker is not None and marker.share == share

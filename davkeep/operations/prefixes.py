@@ -13,7 +13,7 @@ from davkeep.operations.looks import Owner, is_marked_as, refuse_living
 from davkeep.store.shares import KnownShare
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.marker import Marker, marker_if_any
-from davkeep.trees.place import PASS, Identity
+from davkeep.trees.place import Identity, passed
 from davkeep.trees.share import Share
 from davkeep.trees.ways import Above, above, ways_to
 
@@ -93,24 +93,16 @@ class Prefixes:
 
 
 def _marker_in(path: str) -> Marker | None:
-    with suppress(OSError):
-        fd = os.open(path, PASS)
-        try:
-            return marker_if_any(fd)
-        finally:
-            os.close(fd)
+    with suppress(OSError), passed(path) as fd:
+        return marker_if_any(fd)
     return None
 
 
 def _is_still(share: KnownShare, owner: Owner) -> bool:
     """Whether the share is where it was when it was served."""
-    with suppress(OSError):
-        fd = os.open(share.root, PASS)
-        try:
-            marker = marker_if_any(fd)
-            if marker is not None:
-                return (marker.share, marker.state) == (share.share, owner.state)
-            return share.fingerprint.tells(Fingerprint.of(fd))
-        finally:
-            os.close(fd)
+    with suppress(OSError), passed(share.root) as fd:
+        marker = marker_if_any(fd)
+        if marker is not None:
+            return (marker.share, marker.state) == (share.share, owner.state)
+        return share.fingerprint.tells(Fingerprint.of(fd))
     return False

@@ -1,7 +1,8 @@
 """Where an entry is, told by directories rather than by path text."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,16 @@ PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 #: Device and inode of a directory.
 Identity = tuple[int, int]
+
+
+@contextmanager
+def passed(folder: str | os.PathLike[str]) -> Iterator[int]:
+    """A descriptor of a directory, for a moment; a link is not followed. Raises OSError."""
+    fd = os.open(folder, PASS)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, TypeAlias
 
 from davkeep.trees.failures import refuse_shortage
 from davkeep.trees.identity import identity_of
 from davkeep.trees.mounts import mount_point_of
-from davkeep.trees.place import PASS, Identity
+from davkeep.trees.place import PASS, Identity, passed
 
 
 class ShareGoneError(OSError):
@@ -49,7 +49,7 @@ class Root:
         #: The path that was given, and where it led.
         self.given = os.path.abspath(folder)
         self.folder = os.path.realpath(folder)
-        with self.looked_at() as fd:
+        with passed(self.folder) as fd:
             own = identity_of(os.fstat(fd))
         self._mount_point = mount_point_of(self.folder)
         #: Until somebody knows which share it is, the real path is its key.
@@ -99,14 +99,9 @@ class Root:
         finally:
             os.close(fd)
 
-    @contextmanager
-    def looked_at(self) -> Iterator[int]:
-        """A descriptor of what is there, whatever it is. Raises OSError."""
-        fd = os.open(self.folder, PASS)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+    def looked_at(self) -> AbstractContextManager[int]:
+        """A descriptor of what is there, whatever it is, for a moment. Raises OSError."""
+        return passed(self.folder)
 
     def is_there(self) -> bool:
         """Tell whether the folder is there at this moment."""
