@@ -16,7 +16,7 @@ from davkeep.operations.looks import (
 from davkeep.store.database import Database, StateRefused
 from davkeep.store.departed import DepartedFile
 from davkeep.store.rekey import Change, rekey_all
-from davkeep.store.shares import KnownShare, KnownShares
+from davkeep.store.shares import KnownShare, KnownShares, root_key
 from davkeep.store.transfer import transfer
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.marker import (
@@ -83,7 +83,7 @@ class Adoption:
         except OSError as error:
             _log.warning("%s cannot be marked (%s): it is noted", share.folder, error.strerror)
             before = self._known.get(marker.share)
-            prefix = b"/" + marker.share.encode("ascii") if before is None else before.prefix
+            prefix = root_key(marker.share) if before is None else before.prefix
             adopted = KnownShare(marker.share, prefix, share.folder, fingerprint, self._now())
             self._known.put(replace(adopted, is_adopted=True))
 

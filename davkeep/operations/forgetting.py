@@ -91,7 +91,8 @@ class Forgetting:
         stays = [*self._unhidden(named, uploads), *_left_of(records)]
         with self._database.transaction():
             for tree in named.trees:
-                forget_below(self._database, tree, records)
+                forget_below(self._database, tree)
+            # What is remembered of them goes with that.
             for record in records:
                 self._journal.erase(record.id)
             if named.known is not None:
@@ -214,5 +215,4 @@ def _hint(name: str) -> str:
 
 
 def _is_within(record: Record, trees: Sequence[Subtree]) -> bool:
-    sides = [record.source, *([] if record.destination is None else [record.destination])]
-    return all(any(tree.holds(side.key) for tree in trees) for side in sides)
+    return all(any(tree.holds(side.key) for tree in trees) for side in record.sides)

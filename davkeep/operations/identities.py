@@ -20,7 +20,7 @@ from davkeep.operations.prefixes import Prefixes
 from davkeep.store.database import Database
 from davkeep.store.departed import DepartedFile
 from davkeep.store.rekey import Change, is_anything_stored, rekey_all
-from davkeep.store.shares import KnownShare, KnownShares
+from davkeep.store.shares import KnownShare, KnownShares, root_key
 from davkeep.store.subtrees import FORMER, former_key
 from davkeep.store.uploads import Uploads
 from davkeep.trees.place import Identity
@@ -112,8 +112,8 @@ class Identities:
     ) -> KnownShare:
         """What is known of a share from now on; what cannot be told just now is as it was."""
         told = None if spelling is None else spelling.as_text()
-        prefix, found = b"/" + share.encode("ascii"), look.fingerprint
-        known = KnownShare(share, prefix, look.share.folder, found, self._now(), told)
+        found = look.fingerprint
+        known = KnownShare(share, root_key(share), look.share.folder, found, self._now(), told)
         if before is None:
             return known
         if before.fingerprint.is_whole and not found.is_whole and before.fingerprint.may_be(found):
@@ -209,8 +209,7 @@ class Identities:
         served = {each.share for each in found}
         for each in self._known.all():
             # One that lies in an outer share is served with that.
-            outer = each.prefix.split(b"/")[1].decode("ascii")
-            if served.isdisjoint((each.share, outer)) and is_anything_stored(
+            if served.isdisjoint((each.share, each.outer)) and is_anything_stored(
                 self._database, each.prefix
             ):
                 told = f"the share {each.share}, which was at {each.root}, is not served"

@@ -4,17 +4,16 @@ A root that is not served may be the outermost one as well, and a share that is 
 in one that is: shares come and go, and what is stored stays where it is found.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
 from davkeep.operations.looks import Owner, is_marked_as, refuse_living
-from davkeep.store.shares import KnownShare
+from davkeep.store.shares import KnownShare, root_key
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.marker import Marker, marker_if_any
 from davkeep.trees.place import Identity, passed
-from davkeep.trees.share import Share
+from davkeep.trees.share import Share, key_below
 from davkeep.trees.ways import Above, above, ways_to
 
 
@@ -26,7 +25,7 @@ class _Outer(NamedTuple):
 
     @property
     def prefix(self) -> bytes:
-        return b"/".join((b"", self.share.encode("ascii"), *map(os.fsencode, self.below)))
+        return key_below(root_key(self.share), self.below)
 
 
 class Prefixes:

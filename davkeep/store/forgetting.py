@@ -8,7 +8,7 @@ from davkeep.store.rekey import KEYED
 from davkeep.store.subtrees import IN_SUBTREE, Subtree
 
 
-def forget_below(database: Database, tree: Subtree, records: Iterable[Record]) -> None:
+def forget_below(database: Database, tree: Subtree, records: Iterable[Record] = ()) -> None:
     """Remove it from every table, and these records from the journal, in one transaction.
 
     Raises StoreError.

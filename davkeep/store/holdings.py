@@ -39,8 +39,7 @@ class Subject:
     @classmethod
     def of(cls, known: KnownShare) -> "Subject":
         """A share."""
-        first = os.fsdecode(known.prefix).split("/")[1]
-        outer = None if first == known.share else first
+        outer = known.outer if known.is_inner else None
         return cls(known.share, known.root, known.prefix, known.seen, outer)
 
     @classmethod
@@ -160,8 +159,7 @@ def _waiting(database: Answers) -> list[bytes]:
         for (key,) in database.rows(f"SELECT path FROM {table} WHERE {BELOW}", tree[1:])
     ]
     for record in concerned(database, tree):
-        sides = [record.source, *([] if record.destination is None else [record.destination])]
-        keys += [side.key for side in sides if tree.holds(side.key)]
+        keys += [side.key for side in record.sides if tree.holds(side.key)]
     return [key[len(FORMER) :] for key in keys if key != FORMER]
 
 

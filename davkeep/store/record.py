@@ -118,6 +118,11 @@ class Record:
             if is_so(self):
                 raise ImpossibleRecord(f"{self.id}: {problem}")
 
+    @property
+    def sides(self) -> list["Side"]:
+        """The source, and the destination if there is one."""
+        return [self.source, *([] if self.destination is None else [self.destination])]
+
     def following(self, old: str, new: str) -> "Record":
         """The same after `old`, which may hold its sides, has become `new`."""
         destination = self.destination

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from davkeep.store.database import Database
 from davkeep.store.reading import Answers
 from davkeep.store.record import Record, Side, decoded, encoded
+from davkeep.store.shares import move_prefixes
 from davkeep.store.subtrees import IN_SUBTREE, Subtree, rekeyed, subtree
 
 #: The tables whose rows say something of what has a key, and all that have keys.
 STORED = ("properties", "locks", "uploads")
 KEYED = (*STORED, "staging_folders")
 
-_CHANGED = "CAST(? || substr({0}, ?) AS BLOB)"
+_CHANGED = "CAST(? || substr(path, ?) AS BLOB)"
 
 #: Begins the keys of what is between its old and its new ones, within a transaction.
 _ASIDE = b"/aside"
@@ -72,17 +73,12 @@ def new_keys(key: bytes, changes: Iterable[Change]) -> bytes:
 
 def _rekey(database: Database, connection: sqlite3.Connection, change: Change) -> None:
     tree = subtree(change.old)
-    changed = (change.new, len(change.old) + 1)
     for table in KEYED:
         connection.execute(
-            f"UPDATE OR IGNORE {table} SET path = {_CHANGED.format('path')} WHERE {IN_SUBTREE}",
-            (*changed, *tree),
+            f"UPDATE OR IGNORE {table} SET path = {_CHANGED} WHERE {IN_SUBTREE}",
+            (change.new, len(change.old) + 1, *tree),
         )
-    connection.execute(
-        f"UPDATE shares SET prefix = {_CHANGED.format('prefix')}"
-        f" WHERE {IN_SUBTREE.replace('path', 'prefix')}",
-        (*changed, *tree),
-    )
+    move_prefixes(connection, change.old, change.new)
     for record in concerned(database, tree):
         connection.execute(
             "UPDATE journal SET record = ? WHERE id = ?",
@@ -114,8 +110,7 @@ def _records(database: Answers) -> list[Record]:
 
 
 def _concerns(record: Record, tree: Subtree) -> bool:
-    sides = [record.source, *([] if record.destination is None else [record.destination])]
-    return any(tree.holds(side.key) for side in sides)
+    return any(tree.holds(side.key) for side in record.sides)
 
 
 def _rekeyed(record: Record, tree: Subtree, new: bytes) -> Record:

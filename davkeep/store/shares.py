@@ -1,6 +1,7 @@
 """The shares that a state has ever served, by which they are known again."""
 
 import os
+import sqlite3
 from dataclasses import dataclass
 
 from davkeep.store.database import Database
@@ -11,6 +12,11 @@ from davkeep.trees.fingerprint import Fingerprint
 _COLUMNS = "share, prefix, root, filesystem, inode, born, seen, spelling, adopted"
 
 _IN_SUBTREE = IN_SUBTREE.replace("path", "prefix")
+
+
+def root_key(share: str) -> bytes:
+    """The key of the root of a share, by its UUID, where that lies in no other one."""
+    return b"/" + share.encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +39,14 @@ class KnownShare:
     is_adopted: bool = False
 
     @property
+    def outer(self) -> str:
+        """The UUID of the share by whose key it is known: its own, where it lies in no other."""
+        return self.prefix.split(b"/")[1].decode("ascii")
+
+    @property
     def is_inner(self) -> bool:
         """Whether its root lies in that of another share, to which belongs what is stored."""
-        return self.prefix != b"/" + self.share.encode("ascii")
+        return self.prefix != root_key(self.share)
 
     def is_known_by(self, root: str, fingerprint: Fingerprint) -> bool:
         """Whether a directory without a marker is certainly the share.
@@ -101,6 +112,14 @@ class KnownShares:
                 )
 
 
+def move_prefixes(connection: sqlite3.Connection, source: bytes, destination: bytes) -> None:
+    """Shares known by a key, or by one below it, are known by another; inside a transaction."""
+    connection.execute(
+        f"UPDATE shares SET prefix = CAST(? || substr(prefix, ?) AS BLOB) WHERE {_IN_SUBTREE}",
+        (destination, len(source) + 1, *subtree(source)),
+    )
+
+
 class NestedShares:
     """Shares that lie in an outer one, by the key of which they are known.
 
@@ -118,11 +137,7 @@ class NestedShares:
         if self._exist_at_all():
             self.removed(destination)
             with self._database.transaction() as connection:
-                connection.execute(
-                    f"UPDATE shares SET prefix = CAST(? || substr(prefix, ?) AS BLOB)"
-                    f" WHERE {_IN_SUBTREE}",
-                    (destination, len(source) + 1, *subtree(source)),
-                )
+                move_prefixes(connection, source, destination)
 
     def removed(self, key: bytes) -> None:
         """What had a key is gone, or another one has it: nothing there is the share's any more."""
