@@ -63,9 +63,9 @@ def _move_onto_itself(
     source: Entry, destination: Entry, control: Control, *, overwrite: bool
 ) -> Result:
     """Move between two names of one inode, which rename(2) would leave as it is."""
-    if is_same_name(source, destination) and not destination.is_respelling:
+    if is_same_name(source, destination):
         raise PermissionError(errno.EPERM, "The destination is the source")
-    is_variant = destination.is_respelling or is_case_variant(source, destination)
+    is_variant = is_case_variant(source, destination)
     control.witness.changing(Respell(Inode.of(source.stat())))
     with ExitStack() as undo:
         if is_variant:

@@ -23,8 +23,12 @@ def refuse_nesting(source: Entry, destination: Entry) -> None:
 
 
 def is_same_name(source: Entry, destination: Entry) -> bool:
-    """Tell whether both are one name in one directory, told by the directory's identity."""
-    return source.name == destination.name and _has_same_parent(source, destination)
+    """Tell whether both are one name in one directory, told by the directory's identity.
+
+    What is asked for by another spelling is another name, whatever becomes of that.
+    """
+    is_one = source.name == destination.name and not destination.is_respelling
+    return is_one and _has_same_parent(source, destination)
 
 
 def is_case_variant(source: Entry, destination: Entry) -> bool:
@@ -32,6 +36,8 @@ def is_case_variant(source: Entry, destination: Entry) -> bool:
 
     For two entries of one inode: they are two hard links if the directory lists both spellings.
     """
+    if destination.is_respelling:
+        return True
     if not _has_same_parent(source, destination):
         return False
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=source.parent_fd)

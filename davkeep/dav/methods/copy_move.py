@@ -159,7 +159,7 @@ def _check(
 def _refuse_nesting(source: Entry, destination: Entry) -> None:
     """403 where one is the other or lies in it; a change of case of one name is neither."""
     here, there = source.place, destination.place
-    if is_same_name(source, destination) and not destination.is_respelling:
+    if is_same_name(source, destination):
         raise Failure(403, "The destination is the source.")
     for above, below in ((here, there), (there, here)):
         if above.is_directory_above(below) and above.own != below.own:
