@@ -69,11 +69,9 @@ class Identities:
         looks = [Look.at(share, self._owner) for share in shares]
         found = self._found(looks, known)
         prefixes = Prefixes(found, known, self._owner)
-        _refuse_around(prefixes, looks)
         for own, each in found.items():
-            roots = [look.share.folder for look in looks if look.own == own]
-            prefix = min(_prefixes(prefixes, roots, each.share), key=_outermost)
-            found[own] = replace(each, prefix=prefix)
+            roots = [look.share for look in looks if look.own == own]
+            found[own] = replace(each, prefix=_prefix(prefixes, each.share, roots))
         self._note(looks, found, known, list(prefixes.of_others()))
         for look in looks:
             self._serve(look, found[look.own])
@@ -263,7 +261,7 @@ class Identities:
         found = self._identified(look, free, served.values())
         before = known.get(found.share)
         prefixes = Prefixes(served, known, self._owner)
-        found = replace(found, prefix=prefixes.of(look.share.folder, found.share))
+        found = replace(found, prefix=prefixes.of(found.share, look.share.folder))
         if before is not None and before.prefix != found.prefix:
             raise ShareRefused(look.share.folder, "it lies in another share than before: restart")
         if not _is_known(before, found):
@@ -311,25 +309,14 @@ def _claims(look: Look, found: KnownShare, known: Mapping[str, KnownShare]) -> I
             yield Change(former_key(os.fsencode(path)), found.prefix)
 
 
-def _refuse_around(prefixes: Prefixes, looks: Iterable[Look]) -> None:
-    for look in looks:
-        try:
-            prefixes.refuse_around(look.share)
-        except OSError as error:
-            raise ShareRefused(look.share.folder, error.strerror or str(error)) from None
-
-
-def _prefixes(prefixes: Prefixes, roots: Iterable[str], share: str) -> list[bytes]:
-    """The keys that a directory has by each of the paths under which it is served."""
+def _prefix(prefixes: Prefixes, share: str, roots: Sequence[Share]) -> bytes:
+    """The key of a directory that is served under some paths. Raises ShareRefused."""
     try:
-        return [prefixes.of(root, share) for root in roots]
+        for root in roots:
+            prefixes.refuse_around(root)
+        return prefixes.of(share, *(root.folder for root in roots))
     except OSError as error:
-        raise ShareRefused(next(iter(roots)), error.strerror or str(error)) from None
-
-
-def _outermost(prefix: bytes) -> tuple[int, bytes]:
-    """What is known by an outer root comes first."""
-    return -prefix.count(b"/"), prefix
+        raise ShareRefused(roots[0].folder, error.strerror or str(error)) from None
 
 
 def _inode_in(share: KnownShare, key: bytes) -> str | None:

@@ -42,10 +42,14 @@ class Prefixes:
         self._found = found
         self._known = {**known, **{each.share: each for each in found.values()}}
         self._owner = owner
+        self._markers: dict[str, Marker | None] = {}
 
-    def of(self, root: str, share: str) -> bytes:
-        """The key of the directory with a real path, whose own share is that. Raises OSError."""
-        outers = [outer for way in ways_to(root) for outer in self._outers(way, share)]
+    def of(self, share: str, *roots: str) -> bytes:
+        """The key of the directory that has these real paths, and whose own share is that. Raises
+        OSError.
+        """
+        ways = dict.fromkeys(way for root in roots for way in ways_to(root))
+        outers = [outer for way in ways for outer in self._outers(way, share)]
         best = max(outers, key=lambda each: (len(each.below), each.prefix), default=None)
         return _Outer(share, ()).prefix if best is None else best.prefix
 
@@ -53,7 +57,7 @@ class Prefixes:
         """Refuse a root that lies in one that is served with another state. Raises OSError."""
         for way in ways_to(share.folder):
             for directory in above(way):
-                marker = _marker_in(directory.path)
+                marker = self._marker_in(directory.path)
                 if marker is not None and marker.state != self._owner.state:
                     refuse_living(share, marker, self._owner)
 
@@ -66,7 +70,7 @@ class Prefixes:
             if each.share in served or not _is_still(each, self._owner):
                 continue
             with suppress(OSError):
-                yield each, self.of(each.root, each.share)
+                yield each, self.of(each.share, each.root)
 
     def _outers(self, way: str, share: str) -> Iterator[_Outer]:
         """The outermost root above a directory, on one way to it."""
@@ -81,7 +85,7 @@ class Prefixes:
         served = self._found.get(directory.identity)
         if served is not None:
             return served.share
-        marker = _marker_in(directory.path)
+        marker = self._marker_in(directory.path)
         if marker is None or marker.state != self._owner.state:
             return None
         known = self._known.get(marker.share)
@@ -90,11 +94,13 @@ class Prefixes:
         )
         return None if is_copy else marker.share
 
-
-def _marker_in(path: str) -> Marker | None:
-    with suppress(OSError), passed(path) as fd:
-        return marker_if_any(fd)
-    return None
+    def _marker_in(self, path: str) -> Marker | None:
+        """The marker in a directory, looked at once: many roots lie below the same ones."""
+        if path not in self._markers:
+            self._markers[path] = None
+            with suppress(OSError), passed(path) as fd:
+                self._markers[path] = marker_if_any(fd)
+        return self._markers[path]
 
 
 def _is_still(share: KnownShare, owner: Owner) -> bool:
