@@ -24,6 +24,9 @@ from davkeep.store.subtrees import Subtree
 
 _log = logging.getLogger("davkeep.store")
 
+#: The file, in the state folder.
+NAME = "departed"
+
 #: Bytes of the file: some thousand names, and only those count of which something is stored.
 SIZE = 256 * 1024
 
@@ -50,13 +53,15 @@ class DepartedFile:
 
     def __init__(self, folder: Path, *, flushes: bool = True) -> None:
         """Open it, or make it."""
-        self._path = folder / "departed"
+        self._path = folder / NAME
         self._flushes = flushes
         self._end = 0
         self._fd = -1
         self._prepare()
         #: What an earlier process noted.
-        self.found = [] if self._fd < 0 else self._read()
+        self.found: list[Side] = []
+        if self._fd >= 0:
+            self.found, self._end = _notes(os.pread(self._fd, SIZE, 0))
 
     def close(self) -> None:
         """Close it."""
@@ -154,14 +159,25 @@ class DepartedFile:
         if self._flushes:
             os.fdatasync(self._fd)
 
-    def _read(self) -> list[Side]:
-        text, found = os.pread(self._fd, SIZE, 0), []
-        while self._end + _HEAD.size <= len(text):
-            length, checksum = _HEAD.unpack_from(text, self._end)
-            begin = self._end + _HEAD.size
-            note = text[begin : begin + length]
-            if not length or zlib.crc32(note) != checksum:
-                break
-            found.append(side_from(json.loads(note)))
-            self._end = begin + length
-        return found
+
+def noted_in(folder: Path) -> list[Side]:
+    """What is noted in a state folder, of which nothing is changed. Raises OSError."""
+    try:
+        text = (folder / NAME).read_bytes()
+    except FileNotFoundError:
+        return []
+    return _notes(text)[0]
+
+
+def _notes(text: bytes) -> tuple[list[Side], int]:
+    """The notes in a file, as far as they are whole, and where they end."""
+    found, end = [], 0
+    while end + _HEAD.size <= len(text):
+        length, checksum = _HEAD.unpack_from(text, end)
+        begin = end + _HEAD.size
+        note = text[begin : begin + length]
+        if not length or zlib.crc32(note) != checksum:
+            break
+        found.append(side_from(json.loads(note)))
+        end = begin + length
+    return found, end

@@ -2,10 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 
 from davkeep.store.database import Database
-from davkeep.store.departed import DepartedFile
+from davkeep.store.departed import DepartedFile, noted_in
 from davkeep.store.forgetting import forget_below
 from davkeep.store.instance import instance_of, note_other
 from davkeep.store.rekey import KEYED, concerned
@@ -19,8 +18,7 @@ def transfer(source: Database, target: Database, departed: DepartedFile, key: by
     cut off, it can be done again. `departed` is that of the target. Raises StoreError.
     """
     tree = subtree(key)
-    with closing(DepartedFile(source.folder, flushes=source.flushes)) as notes:
-        departed.take([side for side in notes.found if tree.holds(side.key)])
+    departed.take([side for side in noted_in(source.folder) if tree.holds(side.key)])
     rows = {
         table: source.rows(f"SELECT * FROM {table} WHERE {IN_SUBTREE}", tree) for table in KEYED
     }
