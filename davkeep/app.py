@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from davkeep.administration import start_control
 from davkeep.dav.application import Application
@@ -186,33 +187,16 @@ def make_site(
     What was opened is closed with ``opened``. Raises StateRefused and StoreError for a state that
     cannot be used, ConfigurationError and ThreadRefusedError.
     """
-    block = configuration.davkeep
-    if block.state is None:
-        raise ConfigurationError(["davkeep.state: has not been chosen"])
-    is_moved = former is not None and move_state(block.state, former, fsync=block.fsync)
-    database = opened.enter_context(open_state(block.state, fsync=block.fsync))
-    instance = instance_of(database)
-    departed = DepartedFile(database.folder, flushes=database.flushes)
-    opened.callback(departed.close)
-    shares = make_shares(configuration)
-    opened.callback(shares.close)
-    if former is not None and not is_moved:
-        given = {each.share.folder: each.share.root.given for each in shares.providers}
-        bring_in(database, departed, former, given)
-    identities = identify(shares, database, departed, instance)
-    roots = Roots([provider.share for provider in shares.providers])
+    database, instance, departed, shares, identities = open_known(configuration, opened, former)
     upkeep = start_upkeep(database, identities, opened)
-    limits = Limits(block.operations.max_members_per_second, block.operations.max_bytes_per_second)
-    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lanes = Lanes(block.operations.workers, limits=limits, most_begun=most_begun(descriptors))
-    lanes.start()
+    lanes = start_lanes(configuration)
     tell_ended = start_webhooks(configuration, database, opened)
     stored = Stored(
         database,
         DeadProperties(database),
         Locks(database, time.time),
         StoredUploads(database),
-        roots,
+        Roots([provider.share for provider in shares.providers]),
         NestedShares(database),
     )
     reservations = Reservations()
@@ -220,7 +204,7 @@ def make_site(
     books = Books.of(journal, stored, departed, reservations, fsync=database.flushes)
     registry = Registry(
         lanes,
-        keep_results=block.operations.keep_results,
+        keep_results=configuration.davkeep.operations.keep_results,
         reservations=reservations,
         debts=books.debts,
         ended=tell_ended,
@@ -240,11 +224,51 @@ def make_site(
         uploads=make_uploads(configuration, stored, instance, opened),
         sharing=try_sharing(shares),
         upkeep=upkeep,
-        plan=planner(Settings.of(block.keepalive)),
+        plan=planner(Settings.of(configuration.davkeep.keepalive)),
         instance=instance,
         monotonic=time.monotonic,
         now=time.time,
     )
+
+
+class Known(NamedTuple):
+    """A state, and shares of which it knows which ones they are."""
+
+    database: Database
+    instance: str
+    departed: DepartedFile
+    shares: Shares
+    identities: Identities
+
+
+def open_known(configuration: Configuration, opened: ExitStack, former: Former | None) -> Known:
+    """Open the state and the shares, and find out which ones these are. Raises as ``make_site``."""
+    block = configuration.davkeep
+    if block.state is None:
+        raise ConfigurationError(["davkeep.state: has not been chosen"])
+    is_moved = former is not None and move_state(block.state, former, fsync=block.fsync)
+    database = opened.enter_context(open_state(block.state, fsync=block.fsync))
+    instance = instance_of(database)
+    departed = DepartedFile(database.folder, flushes=database.flushes)
+    opened.callback(departed.close)
+    shares = make_shares(configuration)
+    opened.callback(shares.close)
+    if former is not None and not is_moved:
+        given = {each.share.folder: each.share.root.given for each in shares.providers}
+        bring_in(database, departed, former, given)
+    return Known(
+        database, instance, departed, shares, identify(shares, database, departed, instance)
+    )
+
+
+def start_lanes(configuration: Configuration) -> Lanes:
+    """Start the workers. Raises ThreadRefusedError."""
+    block = configuration.davkeep.operations
+    limits = Limits(block.max_members_per_second, block.max_bytes_per_second)
+    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lanes = Lanes(block.workers, limits=limits, most_begun=most_begun(descriptors))
+    lanes.start()
+    return lanes
 
 
 def move_state(folder: str, former: Former, *, fsync: bool) -> bool:

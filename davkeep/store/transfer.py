@@ -15,7 +15,7 @@ def transfer(source: Database, target: Database, departed: DepartedFile, key: by
     """Move what is stored about `key` and what is below it; False if that is nothing.
 
     Rows of the target win. They are there before they go from the source, so that wherever it is
-    cut off, it can be done again. `departed` is that of the target. Raises StoreError.
+    cut off, it can be done again. `departed` is that of the target. Raises StoreError, and OSError.
     """
     tree = subtree(key)
     departed.take([side for side in noted_in(source.folder) if tree.holds(side.key)])
