@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
@@ -13,7 +12,7 @@ from davkeep.control import Command, Control, Refused
 from davkeep.control.place import LONGEST
 from davkeep.dav.site import Site
 from davkeep.operations.forgetting import ForgetRefused, Forgetting
-from davkeep.operations.looks import Owner, ShareRefused
+from davkeep.operations.looks import ShareRefused
 from davkeep.store.backup import BackupError
 from davkeep.store.database import StoreError
 from davkeep.store.holdings import Subject, holding, subjects
@@ -104,8 +103,8 @@ class Administration:
 
     def _forget(self, request: dict[str, Any]) -> dict[str, Any]:
         site = self._site
-        owner = Owner(site.instance, os.path.realpath(site.database.folder))
-        forgetting = Forgetting(site.database, site.journal, owner, site.identities.is_served)
+        identities = site.identities
+        forgetting = Forgetting(site.database, site.journal, identities.owner, identities.is_served)
         try:
             forgotten = forgetting.forget(request["share"])
         except (ForgetRefused, StoreError) as error:

@@ -11,6 +11,7 @@ from davkeep.operations.looks import (
     ShareRefused,
     is_marked_as,
     is_of,
+    no_file,
     refuse_living,
 )
 from davkeep.store.database import Database, StateRefused
@@ -20,7 +21,6 @@ from davkeep.store.shares import KnownShare, KnownShares, root_key
 from davkeep.store.transfer import transfer
 from davkeep.trees.fingerprint import Fingerprint
 from davkeep.trees.marker import (
-    MARKER,
     Marker,
     MarkerBroken,
     MarkerIsNoFile,
@@ -132,7 +132,7 @@ def _marker_if_readable(share: Share, fd: int) -> Marker | None:
     try:
         return read_marker(fd)
     except MarkerIsNoFile:
-        raise ShareRefused(share.folder, f"{MARKER} in it is no file: remove it") from None
+        raise no_file(share) from None
     except (MarkerBroken, PermissionError):
         return None
 

@@ -60,6 +60,11 @@ class Identities:
         #: Held by who finds out what has come in the place of a root.
         self._finding = threading.Lock()
 
+    @property
+    def owner(self) -> Owner:
+        """To whom the shares belong."""
+        return self._owner
+
     def settle(self, shares: Sequence[Share]) -> None:
         """Identify all of them, before anything is served.
 
@@ -96,8 +101,8 @@ class Identities:
         share = None
         if look.marker is not None:
             look.refuse_foreign(self._owner, look.marker)
-            look.refuse_copy(known, found)
             share = look.marker.share
+            look.refuse_copy(share, known, found)
             spelling = _known_spelling(look, known.get(share))
             if spelling is not None and look.marker == self._owner.mark(share):
                 return self._as_known(look, share, known[share], spelling)

@@ -76,15 +76,15 @@ class Look:
                 own = identity_of(os.fstat(fd))
                 return cls(share, own, marker, Fingerprint.of(fd), is_respelled)
         except MarkerIsNoFile:
-            raise ShareRefused(share.folder, f"{MARKER} in it is no file: remove it") from None
+            raise no_file(share) from None
         except (MarkerBroken, OSError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             told = f"{MARKER} in it cannot be read: {why}. Say which share this is:"
             raise ShareRefused(share.folder, f"{told} {owner.adopt(share.folder)}") from None
 
-    def refuse_foreign(self, owner: Owner, marker: Marker | None) -> None:
+    def refuse_foreign(self, owner: Owner, marker: Marker) -> None:
         """Refuse a share of another state, unless nothing that others store can be harmed here."""
-        if marker is None or self.share.readonly:
+        if self.share.readonly:
             return
         refuse_living(self.share, marker, owner)
         if marker.state != owner.state:
@@ -94,11 +94,12 @@ class Look:
                 f" is seen to work. Take it over: {owner.adopt(self.share.folder)}",
             )
 
-    def refuse_copy(self, known: Mapping[str, KnownShare], found: Iterable[KnownShare]) -> None:
-        """Refuse a root whose marker is in another one as well: one is a copy of the other."""
-        if self.marker is None:
-            return
-        share = self.marker.share
+    def refuse_copy(
+        self, share: str, known: Mapping[str, KnownShare], found: Iterable[KnownShare]
+    ) -> None:
+        """Refuse a root that is marked as the ``share`` that another one is marked as, too: one is
+        a copy of the other.
+        """
         same = [each.root for each in found if each.share == share]
         before = known.get(share)
         if before is not None and is_marked_as(before.root, share, other_than=self.own):
@@ -110,6 +111,11 @@ class Look:
                 f" {MARKER} from {self.share.folder}, if that is to be a share of its own, or from"
                 f" {same[0]}, if the share has moved",
             )
+
+
+def no_file(share: Share) -> ShareRefused:
+    """What refuses a root in which something else has the name of a marker."""
+    return ShareRefused(share.folder, f"{MARKER} in it is no file: remove it")
 
 
 def _readable_marker(fd: int) -> Marker | None:

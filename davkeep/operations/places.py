@@ -66,7 +66,10 @@ class Place:
             self.share.spellings.settle(own[0], Spelling.from_text(spelling))
 
     def key_if_recognised(self, fd: int) -> bytes | None:
-        """The key of an open directory, if it is certainly the share as it was; only looked at."""
+        """The key of an open directory, if it is certainly the share as it was.
+
+        Of that it changes nothing; it is told how names are spelled on the device that it is on now.
+        """
         served, found = self.served, Fingerprint.of(fd)
         try:
             marker = read_marker(fd)

@@ -32,9 +32,11 @@ class Change(NamedTuple):
 def is_anything_stored(database: Database, key: bytes) -> bool:
     """Whether anything is stored about `key` or what is below it, the journal included."""
     tree = subtree(key)
-    return bool(concerned(database, tree)) or any(
+    is_in_table = any(
         database.rows(f"SELECT 1 FROM {table} WHERE {IN_SUBTREE} LIMIT 1", tree) for table in STORED
     )
+    # Last, for every record has to be read.
+    return is_in_table or bool(concerned(database, tree))
 
 
 def concerned(database: Answers, tree: Subtree) -> list[Record]:
