@@ -68,7 +68,7 @@ class Place:
     def key_if_recognised(self, fd: int) -> bytes | None:
         """The key of an open directory, if it is certainly the share as it was.
 
-        Of that it changes nothing; it is told how names are spelled on the device that it is on now.
+        Of that it changes nothing; it tells how names are spelled on the device where it is now.
         """
         served, found = self.served, Fingerprint.of(fd)
         try:
